@@ -1,0 +1,161 @@
+//! School calendars: which days a school means to be open, its terms, its school weeks.
+//!
+//! A calendar says only what to expect: a mark on a day that it calls closed counts all the same.
+
+use crate::day::{Day, easter};
+use crate::{SchoolYear, Urn};
+use std::collections::BTreeMap;
+
+/// A term, counted along the calendar: a later term has the greater number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Term(usize);
+
+/// A school's open days and terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// The first day of each term.
+    term_starts: Vec<Day>,
+    open: Vec<Day>,
+    /// The Mondays of weeks with an open day.
+    weeks: Vec<Day>,
+}
+
+impl Calendar {
+    /// A calendar of open days and of the first days of its terms, both in any order.
+    pub fn new(term_starts: impl IntoIterator<Item = Day>, open: impl IntoIterator<Item = Day>) -> Self {
+        let sorted = |mut days: Vec<Day>| {
+            days.sort_unstable();
+            days.dedup();
+            days
+        };
+        let open = sorted(open.into_iter().collect());
+        let weeks = sorted(open.iter().map(|day| day.monday()).collect());
+        Self { term_starts: sorted(term_starts.into_iter().collect()), open, weeks }
+    }
+
+    /// A calendar of days that were seen to be open, with the DfE's census terms: 1 August to 31 December,
+    /// 1 January to Easter Sunday, Easter Monday to 31 July ("Pupil absence statistics: methodology").
+    pub fn observed(open: impl IntoIterator<Item = Day>) -> Self {
+        let mut calendar = Self::new([], open);
+        if let (Some(first), Some(last)) = (calendar.open.first(), calendar.open.last()) {
+            let years = SchoolYear::of(*first).first_calendar_year()..=SchoolYear::of(*last).first_calendar_year();
+            calendar.term_starts = years.flat_map(census_terms).collect();
+        }
+        calendar
+    }
+
+    /// Whether the school means to be open.
+    pub fn is_open(&self, day: Day) -> bool {
+        self.open.binary_search(&day).is_ok()
+    }
+
+    /// The open days, in order.
+    pub fn open_days(&self) -> &[Day] {
+        &self.open
+    }
+
+    /// The term of a day. Holidays belong to the term before them.
+    pub fn term(&self, day: Day) -> Term {
+        Term(self.term_starts.partition_point(|start| *start <= day))
+    }
+
+    /// The Monday from which `count` school weeks (weeks with an open day) end with the week of `day`. The week of
+    /// `day` itself always counts: there is a mark in it. Where the calendar reaches no further back, weeks are the
+    /// calendar's.
+    pub fn weeks_back(&self, day: Day, count: u16) -> Day {
+        let monday = day.monday();
+        let before = self.weeks.partition_point(|week| *week < monday);
+        let Some(further) = usize::from(count).checked_sub(1) else { return monday };
+        if further == 0 {
+            return monday;
+        }
+        if let Some(week) = before.checked_sub(further).and_then(|at| self.weeks.get(at)) {
+            return *week;
+        }
+        let known = i32::try_from(before).unwrap_or(0);
+        let first = self.weeks.first().copied().filter(|first| *first < monday).unwrap_or(monday);
+        first.plus(-7 * (i32::try_from(further).unwrap_or(0) - known))
+    }
+}
+
+fn census_terms(year: i16) -> [Day; 3] {
+    let autumn = SchoolYear::beginning(year).first_day();
+    let spring = Day::of(year + 1, 1, 1).unwrap_or(autumn);
+    [autumn, spring, easter(year + 1).plus(1)]
+}
+
+/// The authority's calendar and those of the schools that keep another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendars {
+    default: Calendar,
+    by_school: BTreeMap<Urn, Calendar>,
+}
+
+impl Calendars {
+    /// The authority's calendar for all schools.
+    pub fn new(default: Calendar) -> Self {
+        Self { default, by_school: BTreeMap::new() }
+    }
+
+    /// Gives a school a calendar of its own.
+    pub fn set(&mut self, school: Urn, calendar: Calendar) {
+        self.by_school.insert(school, calendar);
+    }
+
+    /// The calendar that holds for a school.
+    pub fn of(&self, school: Urn) -> &Calendar {
+        self.by_school.get(&school).unwrap_or(&self.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    #[test]
+    fn census_terms_change_at_new_year_and_at_easter() {
+        let calendar = Calendar::observed([day("2025-09-03"), day("2026-07-20")]);
+        let terms: Vec<Term> = ["2025-09-03", "2025-12-31", "2026-01-01", "2026-04-05", "2026-04-06"]
+            .map(|d| calendar.term(day(d)))
+            .into();
+        assert_eq!(terms[0], terms[1]);
+        assert!(terms[1] < terms[2]);
+        assert_eq!(terms[2], terms[3]);
+        assert!(terms[3] < terms[4]);
+    }
+
+    #[test]
+    fn school_weeks_pass_over_holidays() {
+        let open = ["2025-10-13", "2025-10-20", "2025-11-03", "2025-11-11"].map(day);
+        let calendar = Calendar::new([], open);
+        assert_eq!(calendar.weeks_back(day("2025-11-12"), 1), day("2025-11-10"));
+        assert_eq!(calendar.weeks_back(day("2025-11-12"), 3), day("2025-10-20"));
+        assert_eq!(calendar.weeks_back(day("2025-11-12"), 4), day("2025-10-13"));
+    }
+
+    #[test]
+    fn before_the_calendar_begins_weeks_are_the_calendars() {
+        let calendar = Calendar::new([], [day("2025-11-03")]);
+        assert_eq!(calendar.weeks_back(day("2025-11-12"), 3), day("2025-10-27"));
+        assert_eq!(Calendar::default().weeks_back(day("2025-11-12"), 3), day("2025-10-27"));
+    }
+
+    #[test]
+    fn a_marked_week_counts_though_the_calendar_calls_it_closed() {
+        let calendar = Calendar::new([], [day("2025-10-20"), day("2025-11-03")]);
+        assert_eq!(calendar.weeks_back(day("2025-10-29"), 2), day("2025-10-20"), "half term, but a mark came");
+    }
+
+    #[test]
+    fn a_school_without_a_calendar_keeps_the_authoritys() {
+        let mut calendars = Calendars::new(Calendar::new([], [day("2025-09-03")]));
+        let own = Urn::new(900_001).unwrap();
+        calendars.set(own, Calendar::new([], [day("2025-09-04")]));
+        assert!(calendars.of(own).is_open(day("2025-09-04")));
+        assert!(calendars.of(Urn::new(900_002).unwrap()).is_open(day("2025-09-03")));
+    }
+}

@@ -1,0 +1,256 @@
+//! The rules that the authority judges by: values, read from its policy.
+
+use crate::rate::Share;
+use std::fmt;
+use std::sync::Arc;
+
+/// How grave an alert is, in the order of gravity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Drifting: for a rate 5% to under 10% by the usual policy.
+    AtRisk,
+    /// Persistent absence: for a rate 10% and more.
+    Persistent,
+    /// Severe absence: for a rate 50% and more.
+    Severe,
+}
+
+impl Level {
+    /// All levels, the least grave first.
+    pub const ALL: [Level; 3] = [Level::AtRisk, Level::Persistent, Level::Severe];
+
+    /// As files and messages write it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::AtRisk => "at-risk",
+            Self::Persistent => "persistent",
+            Self::Severe => "severe",
+        }
+    }
+
+    /// The level of a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.text() == text)
+    }
+
+    /// The number that databases and messages carry: 1 to 3. 0 stands for no level.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The level of a stored number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.number() == number)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text())
+    }
+}
+
+/// A threshold for each level that the rule knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels<T>([Option<T>; 3]);
+
+/// What is wrong with the thresholds of a rule's levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LevelsError {
+    /// No level at all.
+    #[error("no level is given; a rule needs at least one of at-risk, persistent, severe")]
+    Empty,
+    /// A graver level that is reached no later than a lesser one.
+    #[error("the threshold of {graver} must be greater than that of {lesser}")]
+    Order {
+        /// The lesser level.
+        lesser: Level,
+        /// The graver level.
+        graver: Level,
+    },
+}
+
+impl<T: Copy + Ord> Levels<T> {
+    /// Thresholds for at risk, persistent and severe; those given must rise.
+    pub fn new(at_risk: Option<T>, persistent: Option<T>, severe: Option<T>) -> Result<Self, LevelsError> {
+        let levels = Self([at_risk, persistent, severe]);
+        let mut lesser: Option<(Level, T)> = None;
+        for (level, threshold) in levels.iter() {
+            if let Some((before, below)) = lesser
+                && below >= threshold
+            {
+                return Err(LevelsError::Order { lesser: before, graver: level });
+            }
+            lesser = Some((level, threshold));
+        }
+        if lesser.is_none() { Err(LevelsError::Empty) } else { Ok(levels) }
+    }
+
+    /// The levels with their thresholds, the least grave first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Level, T)> + '_ {
+        Level::ALL.into_iter().zip(self.0).filter_map(|(level, threshold)| Some((level, threshold?)))
+    }
+
+    /// The gravest level whose threshold passes the test.
+    pub fn gravest(&self, mut reached: impl FnMut(Level, T) -> bool) -> Option<Level> {
+        self.iter().rev().find(|(level, threshold)| reached(*level, *threshold)).map(|(level, _)| level)
+    }
+}
+
+/// The name of a rule, as alerts and files carry it: small letters, digits and hyphens, at most 40.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(Arc<str>);
+
+/// What is wrong with a rule's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name for a rule: 1 to 40 small letters, digits and hyphens")]
+pub struct RuleIdError(String);
+
+impl RuleId {
+    /// Reads a name.
+    pub fn parse(text: &str) -> Result<Self, RuleIdError> {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=40).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(Self(text.into()))
+        } else {
+            Err(RuleIdError(text.chars().take(48).collect()))
+        }
+    }
+
+    /// The name.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Which sessions a rate is counted over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// From 1 August.
+    YearToDate,
+    /// The term of the newest session.
+    Term,
+    /// The last so many school weeks, the newest session's included; they reach back across the year's border.
+    SchoolWeeks(u16),
+}
+
+/// What a rule measures and where its levels begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The absence rate over a window.
+    Rate {
+        /// The window.
+        window: Window,
+        /// Possible sessions below which nothing is judged: the level stays what it was.
+        minimum: u32,
+        /// How far below its threshold the rate must fall before a level is left (hysteresis).
+        margin: Share,
+        /// Rates at which levels begin.
+        levels: Levels<Share>,
+    },
+    /// School days in a row on which every possible mark is unauthorised.
+    UnauthorisedRun {
+        /// Lengths in school days at which levels begin.
+        levels: Levels<u32>,
+    },
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name.
+    pub id: RuleId,
+    /// What it is called in messages.
+    pub title: String,
+    /// What it measures.
+    pub measure: Measure,
+}
+
+/// The rules in force together. Names are unique; the order is the policy's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+}
+
+/// A name that two rules bear.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two rules are called {0}; give each its own name")]
+pub struct SameNameError(RuleId);
+
+impl RuleSet {
+    /// The given rules.
+    pub fn new(rules: Vec<Rule>) -> Result<Self, SameNameError> {
+        for (at, rule) in rules.iter().enumerate() {
+            if rules.iter().take(at).any(|before| before.id == rule.id) {
+                return Err(SameNameError(rule.id.clone()));
+            }
+        }
+        Ok(Self { rules })
+    }
+
+    /// The rules, in order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of a name.
+    pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_must_rise_with_gravity() {
+        assert!(Levels::new(Some(5), Some(10), Some(50)).is_ok());
+        assert!(Levels::new(None, Some(10), None).is_ok());
+        assert_eq!(Levels::<u32>::new(None, None, None), Err(LevelsError::Empty));
+        let order = LevelsError::Order { lesser: Level::AtRisk, graver: Level::Severe };
+        assert_eq!(Levels::new(Some(5), None, Some(5)), Err(order));
+    }
+
+    #[test]
+    fn the_gravest_level_reached_is_the_one() {
+        let levels = Levels::new(Some(5), Some(10), Some(50)).unwrap();
+        let at = |value: u32| levels.gravest(|_, threshold| value >= threshold);
+        assert_eq!(
+            (at(4), at(5), at(49), at(50)),
+            (None, Some(Level::AtRisk), Some(Level::Persistent), Some(Level::Severe))
+        );
+    }
+
+    #[test]
+    fn two_rules_never_share_a_name() {
+        let rule = Rule {
+            id: RuleId::parse("run").unwrap(),
+            title: "Run".into(),
+            measure: Measure::UnauthorisedRun { levels: Levels::new(Some(5), None, None).unwrap() },
+        };
+        assert!(RuleSet::new(vec![rule.clone(), rule]).is_err());
+        assert!(RuleId::parse("Run").is_err() && RuleId::parse("").is_err());
+    }
+
+    #[test]
+    fn levels_survive_their_numbers() {
+        for level in Level::ALL {
+            assert_eq!(Level::from_number(level.number()), Some(level));
+            assert_eq!(Level::parse(level.text()), Some(level));
+        }
+        assert_eq!(Level::from_number(0), None);
+    }
+}

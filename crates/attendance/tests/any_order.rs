@@ -1,0 +1,154 @@
+//! Any order, repetition and correction of the same marks ends in the same record and the same wanted alerts, and in
+//! those of the slow second implementation (invariant I-2).
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers in a test")]
+
+mod oracle;
+
+use attendance::calendar::{Calendar, Calendars};
+use attendance::judge::{Fold, History, Standard};
+use attendance::mark::{MinutesLate, Revision};
+use attendance::rate::Share;
+use attendance::record::{Applied, Record};
+use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
+use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
+use proptest::prelude::*;
+
+const YEAR: SchoolYear = SchoolYear::beginning(2025);
+
+/// Days on both sides of the year's border, and of a term's.
+fn days() -> impl Strategy<Value = Day> {
+    let around = |text: &str, count: i32| {
+        let first = Day::parse(text).unwrap();
+        (0..count).prop_map(move |days| first.plus(days))
+    };
+    prop_oneof![2 => around("2025-07-14", 25), 5 => around("2025-09-01", 30), 3 => around("2025-12-15", 30)]
+}
+
+fn codes() -> impl Strategy<Value = Code> {
+    use Code::{B, D, G, I, L, N, NotTaken, O, Present, Y4};
+    prop_oneof![
+        4 => Just(Present), 4 => Just(O), 2 => Just(I), 1 => Just(N), 1 => Just(G), 1 => Just(L), 1 => Just(B),
+        1 => Just(D), 1 => Just(Y4), 1 => Just(NotTaken)
+    ]
+}
+
+fn marks() -> impl Strategy<Value = Mark> {
+    let half = prop_oneof![Just(Half::Am), Just(Half::Pm)];
+    let school = prop_oneof![6 => Just(900_001_u32), 1 => Just(900_002)];
+    (days(), half, school, codes(), 0_i64..4, proptest::option::of(0_u32..3)).prop_map(
+        |(day, half, school, code, revised_at, minutes)| Mark {
+            upn: Upn::parse("R900001000001").unwrap(),
+            school: Urn::new(school).unwrap(),
+            session: Session::new(day, half),
+            revision: Revision {
+                revised_at: Timestamp::from_micros(revised_at),
+                code,
+                minutes_late: minutes.map(|m| MinutesLate::new(m).unwrap()),
+            },
+        },
+    )
+}
+
+/// Marks and the same marks in another order, some twice.
+fn two_orders() -> impl Strategy<Value = (Vec<Mark>, Vec<Mark>)> {
+    proptest::collection::vec(marks(), 0..120).prop_flat_map(|marks| {
+        let repeated = proptest::sample::subsequence(marks.clone(), 0..=marks.len());
+        repeated.prop_flat_map(move |again| (Just(marks.clone()), Just([marks.clone(), again].concat()).prop_shuffle()))
+    })
+}
+
+fn rule(id: &str, measure: Measure) -> Rule {
+    Rule { id: RuleId::parse(id).unwrap(), title: id.to_owned(), measure }
+}
+
+fn rate(id: &str, window: Window, minimum: u32, margin: u32) -> Rule {
+    let levels = Levels::new(Some(Share::percent(5)), Some(Share::percent(10)), Some(Share::percent(50))).unwrap();
+    rule(id, Measure::Rate { window, minimum, margin: Share::percent(margin), levels })
+}
+
+fn rules() -> RuleSet {
+    let run = Measure::UnauthorisedRun { levels: Levels::new(Some(2), Some(4), None).unwrap() };
+    RuleSet::new(vec![
+        rate("year", Window::YearToDate, 4, 2),
+        rate("term", Window::Term, 3, 0),
+        rate("weeks", Window::SchoolWeeks(2), 1, 3),
+        rate("many-weeks", Window::SchoolWeeks(6), 5, 1),
+        rule("run", run),
+    ])
+    .unwrap()
+}
+
+/// The second school keeps other terms and weeks.
+fn calendars() -> Calendars {
+    let weekdays = |from: &str, to: &str| {
+        let (from, to) = (Day::parse(from).unwrap(), Day::parse(to).unwrap());
+        (from.days()..=to.days()).map(Day::from_days).filter(|day| day.weekday() < 5).collect::<Vec<_>>()
+    };
+    let open = [
+        weekdays("2025-06-02", "2025-07-18"),
+        weekdays("2025-09-02", "2025-12-19"),
+        weekdays("2026-01-05", "2026-02-13"),
+    ];
+    let starts = ["2025-09-02", "2026-01-05"].map(|text| Day::parse(text).unwrap());
+    let mut calendars = Calendars::new(Calendar::new(starts, open.concat()));
+    let other = [weekdays("2025-09-08", "2025-09-19"), weekdays("2025-12-18", "2026-01-09")].concat();
+    calendars.set(Urn::new(900_002).unwrap(), Calendar::new([Day::parse("2025-12-18").unwrap()], other));
+    calendars
+}
+
+/// Applies marks one by one, advancing the fold after each as a service would.
+fn arrived(marks: &[Mark], rules: &RuleSet, calendars: &Calendars) -> (Record, Fold) {
+    let standard = Standard { rules, calendars };
+    let (mut record, mut fold) = (Record::default(), Fold::default());
+    for mark in marks {
+        if let Applied::Changed(session) = record.apply(mark) {
+            fold.touched(session);
+        }
+        if let Some(present) = record.year(YEAR) {
+            fold.advance(&History { previous: record.year(YEAR.previous()), present }, standard, |_| {});
+        }
+    }
+    (record, fold)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_and_repetition_ends_in_the_same_record_and_findings((once, again) in two_orders()) {
+        let (rules, calendars) = (rules(), calendars());
+        let standard = Standard { rules: &rules, calendars: &calendars };
+        let (record, fold) = arrived(&once, &rules, &calendars);
+        let (other_record, other_fold) = arrived(&again, &rules, &calendars);
+        prop_assert_eq!(&record, &other_record);
+        if let Some(present) = record.year(YEAR) {
+            let history = History { previous: record.year(YEAR.previous()), present };
+            let findings: Vec<_> = fold.findings(&history, standard).collect();
+            prop_assert_eq!(&findings, &other_fold.findings(&history, standard).collect::<Vec<_>>());
+            let mut anew = Fold::default();
+            anew.advance(&history, standard, |_| {});
+            prop_assert_eq!(&findings, &anew.findings(&history, standard).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn records_and_findings_are_those_of_the_slow_second_implementation((marks, _) in two_orders()) {
+        let (rules, calendars) = (rules(), calendars());
+        let standard = Standard { rules: &rules, calendars: &calendars };
+        let (record, fold) = arrived(&marks, &rules, &calendars);
+        let counting = oracle::counting(&marks);
+        for year in [YEAR.previous(), YEAR] {
+            let counts = record.year(year).map(attendance::record::YearRecord::counts).unwrap_or_default();
+            let expected = oracle::count(counting.iter().filter(|((s, _), _)| s.school_year() == year).map(|(_, c)| c));
+            let found = (counts.possible.into(), counts.authorised.into(), counts.unauthorised.into());
+            prop_assert_eq!(found, expected, "{}", year);
+        }
+        if let Some(present) = record.year(YEAR) {
+            let history = History { previous: record.year(YEAR.previous()), present };
+            for (finding, rule) in fold.findings(&history, standard).zip(rules.rules()) {
+                let found = oracle::Wanted { level: finding.level, since: finding.since, ended: finding.ended };
+                prop_assert_eq!(found, oracle::wanted(&marks, YEAR, rule, &calendars), "rule {}", rule.id);
+            }
+        }
+    }
+}

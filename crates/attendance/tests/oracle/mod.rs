@@ -1,0 +1,138 @@
+//! The slow, obvious second implementation: everything from a bare list of marks, computed anew for each session.
+//! It shares no code with the crate beyond the values themselves.
+
+use attendance::calendar::Calendars;
+use attendance::rule::{Level, Measure, Rule, Window};
+use attendance::{Code, Day, Mark, Meaning, SchoolYear, Session, Urn};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What counts: of each school and session the newest, of equal ones the greater (code, minutes).
+pub(crate) fn counting(marks: &[Mark]) -> BTreeMap<(Session, Urn), Code> {
+    let mut best: BTreeMap<(Session, Urn), Mark> = BTreeMap::new();
+    for mark in marks {
+        let rank = |m: &Mark| {
+            let minutes = m.revision.minutes_late.map_or(-1, |minutes| i32::from(minutes.minutes()));
+            (m.revision.revised_at.micros(), m.revision.code.text(), minutes)
+        };
+        let place = best.entry((mark.session, mark.school)).or_insert(*mark);
+        if rank(mark) > rank(place) {
+            *place = *mark;
+        }
+    }
+    let taken = best.into_iter().filter(|(_, mark)| mark.revision.code != Code::NotTaken);
+    taken.map(|(place, mark)| (place, mark.revision.code)).collect()
+}
+
+/// possible, authorised, unauthorised of some codes.
+pub(crate) fn count<'a>(codes: impl Iterator<Item = &'a Code>) -> (u64, u64, u64) {
+    let mut counts = (0, 0, 0);
+    for code in codes {
+        match code.meaning() {
+            Meaning::Present | Meaning::ApprovedActivity => counts.0 += 1,
+            Meaning::Authorised => (counts.0, counts.1) = (counts.0 + 1, counts.1 + 1),
+            Meaning::Unauthorised => (counts.0, counts.2) = (counts.0 + 1, counts.2 + 1),
+            Meaning::NotPossible | Meaning::Administrative | Meaning::NotTaken => {}
+        }
+    }
+    counts
+}
+
+/// Level and since of a rule at the end, with the session at which the last episode ended.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) level: Option<Level>,
+    pub(crate) since: Option<Session>,
+    pub(crate) ended: Option<Session>,
+}
+
+/// What a rule wants at the end of `year`.
+pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &Calendars) -> Wanted {
+    let counting = counting(marks);
+    let of_year: BTreeSet<Session> =
+        counting.keys().map(|(session, _)| *session).filter(|s| s.school_year() == year).collect();
+    let mut wanted = Wanted { level: None, since: None, ended: None };
+    for &now in &of_year {
+        let known: Vec<(Session, Urn, Code)> = counting
+            .iter()
+            .filter(|((s, _), _)| *s <= now && (s.school_year() == year || s.school_year() == year.previous()))
+            .map(|((s, school), code)| (*s, *school, *code))
+            .collect();
+        let level = match &rule.measure {
+            Measure::UnauthorisedRun { levels } => {
+                let days = run(&known);
+                levels.iter().filter(|(_, least)| days >= *least).map(|(level, _)| level).max()
+            }
+            Measure::Rate { window, minimum, margin, levels } => {
+                let codes = in_window(&known, *window, year, calendars);
+                let (possible, authorised, unauthorised) = count(codes.iter());
+                if possible < u64::from(*minimum) {
+                    wanted.level
+                } else {
+                    // In percent with all decimals: the test's thresholds are whole percents.
+                    let percent = |text: String| text.trim_end_matches('%').parse::<f64>().unwrap();
+                    let rate = 100.0 * (authorised + unauthorised) as f64;
+                    let reaches = |least: f64| possible > 0 && rate >= least * possible as f64;
+                    let margin = percent(margin.to_string());
+                    let stays = |level: Level| wanted.level.is_some_and(|held| level <= held);
+                    let least = |level, share: String| percent(share) - if stays(level) { margin } else { 0.0 };
+                    levels
+                        .iter()
+                        .filter(|(l, share)| reaches(least(*l, share.to_string()).max(0.0)))
+                        .map(|(l, _)| l)
+                        .max()
+                }
+            }
+        };
+        if wanted.level.is_none() && level.is_some() {
+            wanted.since = Some(now);
+        }
+        if wanted.level.is_some() && level.is_none() {
+            wanted.ended = Some(now);
+        }
+        wanted.level = level;
+    }
+    wanted
+}
+
+/// Length of the run of unauthorised school days that lasts at the newest session.
+fn run(known: &[(Session, Urn, Code)]) -> u32 {
+    let mut days: BTreeMap<Day, Vec<Meaning>> = BTreeMap::new();
+    for (session, _, code) in known.iter().filter(|(_, _, code)| code.meaning().is_possible()) {
+        days.entry(session.day()).or_default().push(code.meaning());
+    }
+    let fits = |day: &&Vec<Meaning>| day.iter().all(|meaning| *meaning == Meaning::Unauthorised);
+    days.values().rev().take_while(fits).count() as u32
+}
+
+fn in_window(known: &[(Session, Urn, Code)], window: Window, year: SchoolYear, calendars: &Calendars) -> Vec<Code> {
+    let this_year: Vec<_> = known.iter().filter(|(s, _, _)| s.school_year() == year).collect();
+    match window {
+        Window::YearToDate => this_year.iter().map(|(_, _, code)| *code).collect(),
+        Window::Term => {
+            let term = |s: &Session, school: &Urn| calendars.of(*school).term(s.day());
+            let newest = this_year.iter().map(|(s, school, _)| term(s, school)).max();
+            this_year.iter().filter(|(s, school, _)| Some(term(s, school)) == newest).map(|(_, _, c)| *c).collect()
+        }
+        Window::SchoolWeeks(weeks) => {
+            let start = known.iter().map(|(s, school, _)| start_of_window(s.day(), *school, weeks, calendars)).max();
+            known.iter().filter(|(s, _, _)| Some(s.day()) >= start).map(|(_, _, code)| *code).collect()
+        }
+    }
+}
+
+/// Walks back week by week until enough of them held an open day; the week of the mark counts anyway.
+fn start_of_window(day: Day, school: Urn, weeks: u16, calendars: &Calendars) -> Day {
+    let calendar = calendars.of(school);
+    let open = |monday: Day| (0..7).any(|d| calendar.is_open(monday.plus(d)));
+    let begins = calendar.open_days().first().map(|first| first.monday());
+    let mut monday = day.monday();
+    let mut left = weeks.saturating_sub(1);
+    while left > 0 {
+        monday = monday.plus(-7);
+        // Before the calendar begins every week is taken for a school week.
+        if begins.is_none_or(|first| monday < first) || open(monday) {
+            left -= 1;
+        }
+    }
+    monday
+}

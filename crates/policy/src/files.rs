@@ -1,0 +1,69 @@
+//! The four files of a policy, from a folder or from the database's row.
+
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) const AUTHORITY: &str = "authority.toml";
+pub(crate) const RULES: &str = "rules.toml";
+pub(crate) const SCHOOLS: &str = "schools.csv";
+pub(crate) const LOCALITIES: &str = "localities.csv";
+
+/// The files' texts. The two CSV files may have come in Windows-1252; here they are Unicode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// `authority.toml`.
+    pub authority: String,
+    /// `rules.toml`.
+    pub rules: String,
+    /// `schools.csv`.
+    pub schools: String,
+    /// `localities.csv`.
+    pub localities: String,
+}
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {error}; a policy folder holds authority.toml, rules.toml, schools.csv and localities.csv", path = .path.display())]
+pub struct FilesError {
+    path: PathBuf,
+    error: std::io::Error,
+}
+
+impl Files {
+    /// Reads a policy folder.
+    pub fn load(folder: &Path) -> Result<Self, FilesError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map(|bytes| decode(&bytes)).map_err(|error| FilesError { path, error })
+        };
+        Ok(Self {
+            authority: read(AUTHORITY)?,
+            rules: read(RULES)?,
+            schools: read(SCHOOLS)?,
+            localities: read(LOCALITIES)?,
+        })
+    }
+}
+
+/// UTF-8 where it is that, else Windows-1252, which GIAS publishes.
+fn decode(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_encodings_of_gias_are_read() {
+        assert_eq!(decode("St Mary’s".as_bytes()), "St Mary’s");
+        assert_eq!(decode(b"St Mary\x92s"), "St Mary’s");
+        assert_eq!(decode(b"\xEF\xBB\xBFURN"), "URN");
+    }
+}

@@ -1,0 +1,92 @@
+//! What the authority decided, read from its four files: `authority.toml`, `rules.toml`, `schools.csv` (as GIAS
+//! publishes it) and `localities.csv`.
+//!
+//! Takes the files' bytes, gives a [`Policy`] or every problem at once, each with its place. No IO but in [`files`].
+//! The services read the same bytes from the database row that `earlybell apply` wrote, so that two processes never
+//! judge by different rules.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod authority;
+pub mod files;
+mod problem;
+mod rules;
+mod schools;
+
+use attendance::calendar::Calendars;
+use attendance::code::RetiredCodes;
+use attendance::rule::RuleSet;
+use attendance::{Day, Urn};
+use std::collections::BTreeMap;
+
+pub use files::Files;
+pub use problem::{Place, Problem, Problems};
+pub use schools::School;
+
+/// The rules that the program ships with.
+pub const DEFAULT_RULES: &str = include_str!("../../../deploy/policy/rules.toml");
+
+/// Everything that the authority decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The authority's name.
+    pub authority: String,
+    /// The authority's code: three digits (Dorset: 838).
+    pub code: u16,
+    /// Localities, in the order of the file.
+    pub localities: Vec<String>,
+    /// Schools by URN.
+    pub schools: BTreeMap<Urn, School>,
+    /// The rules.
+    pub rules: RuleSet,
+    /// School calendars.
+    pub calendars: Calendars,
+    /// What becomes of retired codes.
+    pub retired_codes: RetiredCodes,
+}
+
+impl Policy {
+    /// Reads the files; gives what is odd but usable beside the policy, or every problem.
+    pub fn read(files: &Files) -> Result<(Self, Vec<Problem>), Problems> {
+        let mut problems = Problems::default();
+        let authority = problems.take(authority::read(&files.authority));
+        let rules = problems.take(read_rules(&files.rules));
+        let localities = authority.as_ref().map(|authority| authority.localities.clone()).unwrap_or_default();
+        let schools = problems.take(schools::read(&files.schools, &files.localities, &localities));
+        match (authority, rules, schools) {
+            (Some(authority), Some(rules), Some((schools, mut warnings))) => {
+                let mut unknown = authority.calendar_schools();
+                unknown.retain(|urn| !schools.contains_key(urn));
+                for urn in unknown {
+                    let place = Place::new(files::AUTHORITY, format!("school_calendar of {urn}"));
+                    warnings.push(Problem::new(place, "schools.csv names no such school"));
+                }
+                let policy = Self {
+                    authority: authority.name,
+                    code: authority.code,
+                    localities,
+                    schools,
+                    rules,
+                    calendars: authority.calendars,
+                    retired_codes: authority.retired_codes,
+                };
+                Ok((policy, warnings))
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The locality of a school, where one claims it.
+    pub fn locality(&self, school: Urn) -> Option<&str> {
+        self.schools.get(&school)?.locality.as_deref()
+    }
+
+    /// Whether the school is known and takes registers on a day.
+    pub fn school_on(&self, school: Urn, day: Day) -> Option<&School> {
+        self.schools.get(&school).filter(|school| school.is_open(day))
+    }
+}
+
+/// Reads `rules.toml` alone.
+pub fn read_rules(text: &str) -> Result<RuleSet, Problems> {
+    rules::read(text)
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Formatting, clippy, documentation, dependencies and spelling: warnings are errors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PATH="$(scripts/install-tools.sh):$PATH"
+export PATH RUSTDOCFLAGS="-D warnings"
+
+cargo fmt --all --check
+cargo clippy --workspace --all-targets -- -D warnings
+cargo doc --workspace --no-deps --document-private-items --quiet
+cargo deny check bans licenses sources
+cargo machete
+typos

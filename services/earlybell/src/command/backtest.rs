@@ -1,0 +1,91 @@
+//! `earlybell backtest`: registers from a file through the same record, judge and differences as the services.
+
+mod judged;
+mod read;
+mod summary;
+mod write;
+
+use crate::command::check;
+use anyhow::Context;
+use attendance::calendar::Calendars;
+use attendance::judge::Standard;
+use attendance::rule::RuleSet;
+use clap::Args;
+use ingest::validate::Admission;
+use policy::Policy;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Backtest {
+    /// Registers as CSV, plain or gzip; the last school year in them is judged, the one before is history. May be given
+    /// several times.
+    #[arg(long, required = true, value_name = "FILE.csv")]
+    registers: Vec<PathBuf>,
+    /// The roster as CSV: names the school of a child that has several.
+    #[arg(long, value_name = "FILE.csv")]
+    pupils: Option<PathBuf>,
+    /// The policy folder. Without one: the rules that ship, every school, and each open on the days for which it sent
+    /// registers.
+    #[arg(long, value_name = "DIR")]
+    policy: Option<PathBuf>,
+    /// Writes a line a pupil: upn, possible, absent, authorised, unauthorised, rate (0 to 1), status.
+    #[arg(long, value_name = "OUT.csv")]
+    records: Option<PathBuf>,
+    /// Writes a line an alert change: date, session, `upn`, `school_urn`, rule, level, change, rate (0 to 1).
+    #[arg(long, value_name = "OUT.csv")]
+    alerts: Option<PathBuf>,
+    /// Writes the refused rows with their line and reason.
+    #[arg(long, value_name = "OUT.csv")]
+    rejected: Option<PathBuf>,
+    /// Prints the summary as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Backtest {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let policy = self.policy.as_deref().map(check::load).transpose()?;
+        let admission = policy.as_ref().map_or(Admission::Anyone, Admission::Policy);
+        let mut rejected = write::RejectedFile::create(self.rejected.as_deref())?;
+        let mut input = read::Input::default();
+        for file in &self.registers {
+            input.registers(file, admission, &mut rejected)?;
+        }
+        if let Some(file) = &self.pupils {
+            input.pupils(file, &mut rejected)?;
+        }
+        let refused = rejected.finish()?;
+        let (rules, calendars) = standard(policy, &input)?;
+        let standard = Standard { rules: &rules.rules, calendars: &calendars };
+        let judged = judged::judge(input, standard, refused)?;
+        if let Some(path) = &self.records {
+            write::records(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if let Some(path) = &self.alerts {
+            write::alerts(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let summary = summary::Summary::of(&judged, &rules);
+        if self.json {
+            println!("{}", serde_json::to_string(&summary)?);
+        } else {
+            print!("{summary}");
+        }
+        Ok(())
+    }
+}
+
+/// The rules with the localities that the policy gives to schools.
+struct Rules {
+    rules: RuleSet,
+    policy: Option<Policy>,
+}
+
+fn standard(policy: Option<Policy>, input: &read::Input) -> anyhow::Result<(Rules, Calendars)> {
+    Ok(match policy {
+        Some(policy) => {
+            let calendars = policy.calendars.clone();
+            (Rules { rules: policy.rules.clone(), policy: Some(policy) }, calendars)
+        }
+        None => (Rules { rules: policy::read_rules(policy::DEFAULT_RULES)?, policy: None }, input.observed_calendars()),
+    })
+}

@@ -1,0 +1,114 @@
+//! Reading the files of a backtest into memory.
+
+use super::write::RejectedFile;
+use anyhow::Context;
+use attendance::backtest::{Known, Newest};
+use attendance::calendar::{Calendar, Calendars};
+use attendance::enrolment::Roster;
+use attendance::{SchoolYear, Session, Timestamp, Upn, Urn};
+use ingest::parse::gzip;
+use ingest::parse::pupils_csv::PupilsCsv;
+use ingest::parse::registers_csv::RegistersCsv;
+use ingest::validate::Admission;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Everything that was read.
+#[derive(Default)]
+pub(crate) struct Input {
+    pub(crate) marks: Vec<Known>,
+    /// When each school's session was first heard of.
+    registers: FxHashMap<(Urn, Session), Timestamp>,
+    /// When each session begins.
+    begins: FxHashMap<Session, Timestamp>,
+    pub(crate) rosters: FxHashMap<Upn, Roster>,
+}
+
+impl Input {
+    /// Takes a file of registers in; refused rows go to `rejected`.
+    pub(crate) fn registers(
+        &mut self,
+        path: &Path,
+        admission: Admission<'_>,
+        rejected: &mut RejectedFile,
+    ) -> anyhow::Result<()> {
+        let name = || path.display().to_string();
+        let mut rows = RegistersCsv::new(open(path)?, admission).with_context(name)?;
+        for column in rows.unknown_columns() {
+            eprintln!("warning: {}: registers have no column {column:?}; it is passed over", name());
+        }
+        while let Some(row) = rows.next_row().with_context(name)? {
+            let mark = match row {
+                Ok(row) => row.mark,
+                Err(refused) => {
+                    rejected.add(path, &refused)?;
+                    continue;
+                }
+            };
+            let begins = *self.begins.entry(mark.session).or_insert_with(|| mark.session.begins());
+            let at = mark.revision.revised_at.max(begins);
+            match self.registers.entry((mark.school, mark.session)) {
+                Entry::Occupied(mut first) => {
+                    if at < *first.get() {
+                        first.insert(at);
+                    }
+                }
+                Entry::Vacant(place) => _ = place.insert(at),
+            }
+            self.marks.push(Known { at, mark });
+        }
+        Ok(())
+    }
+
+    /// Takes a roster in; refused rows go to `rejected`.
+    pub(crate) fn pupils(&mut self, path: &Path, rejected: &mut RejectedFile) -> anyhow::Result<()> {
+        let name = || path.display().to_string();
+        let mut rows = PupilsCsv::new(open(path)?).with_context(name)?;
+        for column in rows.unknown_columns() {
+            eprintln!("warning: {}: rosters have no column {column:?}; it is passed over", name());
+        }
+        while let Some(row) = rows.next_row().with_context(name)? {
+            match row {
+                Ok((upn, entry)) => _ = self.rosters.entry(upn).or_default().apply(entry),
+                Err(refused) => rejected.add(path, &refused)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How many registers there were: a school's sessions.
+    pub(crate) fn register_count(&self) -> usize {
+        self.registers.len()
+    }
+
+    /// The last school year that holds a mark.
+    pub(crate) fn last_year(&self) -> Option<SchoolYear> {
+        self.registers.keys().map(|(_, session)| *session).max().map(Session::school_year)
+    }
+
+    /// The newest session known at each moment.
+    pub(crate) fn newest(&self) -> Newest {
+        Newest::of(self.registers.iter().map(|((_, session), at)| (*at, *session)))
+    }
+
+    /// Each school open on the days for which it sent registers.
+    pub(crate) fn observed_calendars(&self) -> Calendars {
+        let mut days: FxHashMap<Urn, Vec<_>> = FxHashMap::default();
+        for (school, session) in self.registers.keys() {
+            days.entry(*school).or_default().push(session.day());
+        }
+        let mut calendars = Calendars::default();
+        for (school, days) in days {
+            calendars.set(school, Calendar::observed(days));
+        }
+        calendars
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    gzip::plain(file).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,35 @@
+//! `earlybell check DIR`: every problem of a policy folder at once, each with its place.
+
+use anyhow::anyhow;
+use clap::Args;
+use policy::{Files, Policy};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The policy folder.
+    dir: PathBuf,
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let policy = load(&self.dir)?;
+        let (rules, schools) = (policy.rules.rules().len(), policy.schools.len());
+        let localities = policy.localities.len();
+        println!("{}: sound: {rules} rules, {schools} schools, {localities} localities", policy.authority);
+        Ok(())
+    }
+}
+
+/// Reads a policy folder; what is odd goes to the error output, what is wrong ends the command.
+pub(crate) fn load(dir: &Path) -> anyhow::Result<Policy> {
+    let files = Files::load(dir)?;
+    let (policy, warnings) = Policy::read(&files).map_err(|problems| {
+        let count = problems.0.len();
+        anyhow!("{} has {count} problem{}:\n{problems}", dir.display(), if count == 1 { "" } else { "s" })
+    })?;
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(policy)
+}

@@ -1,0 +1,16 @@
+//! The `earlybell` binary: parses the command line and runs one command.
+
+mod command;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command::Earlybell::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("earlybell: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Registers as CSV: `school_urn,date,session,upn,code,minutes_late,revised_at`, header required, columns in any order,
+//! the last two optional. Takes a reader, gives a mark a row, or why the row is refused; one bad row stops no other.
+
+use super::columns::{Columns, FileError, RefusedRow, file_error, text};
+use crate::reason::{Reason, Rejected};
+use crate::validate::Admission;
+use attendance::mark::{MinutesLate, Revision};
+use attendance::{Code, Day, Half, Mark, Session, Timestamp, Upn, Urn};
+use csv::ByteRecord;
+use std::io::Read;
+
+const NAMES: [&str; 7] = ["school_urn", "date", "session", "upn", "code", "minutes_late", "revised_at"];
+const NEEDED: usize = 5;
+
+/// A row as it is meant: the mark, with the school's own time of revision where it gave one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterRow {
+    /// The row's number, the first after the header being 1.
+    pub number: u64,
+    /// The mark. Without a time of revision: the session's time plus the row's number in microseconds, so that later
+    /// rows are newer and a file read again is stamped alike.
+    pub mark: Mark,
+}
+
+/// The rows of a file.
+pub struct RegistersCsv<'a, R> {
+    reader: csv::Reader<R>,
+    columns: Columns<7>,
+    admission: Admission<'a>,
+    row: ByteRecord,
+    number: u64,
+    last: Last,
+}
+
+/// What the row before was about: registers repeat it hundreds of times.
+#[derive(Default)]
+struct Last {
+    urn_and_date: Vec<u8>,
+    place: Option<(Urn, Day)>,
+    begins: Option<(Session, Timestamp)>,
+}
+
+impl<'a, R: Read> RegistersCsv<'a, R> {
+    /// Reads the header.
+    pub fn new(input: R, admission: Admission<'a>) -> Result<Self, FileError> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(input);
+        let header = reader.byte_headers().map_err(|error| file_error(error, 1))?.clone();
+        let columns = Columns::find(&header, NAMES, NEEDED)?;
+        Ok(Self { reader, columns, admission, row: ByteRecord::new(), number: 0, last: Last::default() })
+    }
+
+    /// The header's columns that registers do not have.
+    pub fn unknown_columns(&self) -> &[String] {
+        self.columns.unknown()
+    }
+
+    /// The names of all fields as the file gives them.
+    pub fn header(&mut self) -> Result<ByteRecord, FileError> {
+        self.reader.byte_headers().cloned().map_err(|error| file_error(error, 1))
+    }
+
+    /// The next row; none at the end. An error ends the reading: the file itself cannot be read on.
+    pub fn next_row(&mut self) -> Result<Option<Result<RegisterRow, RefusedRow>>, FileError> {
+        let line = self.reader.position().line();
+        if !self.reader.read_byte_record(&mut self.row).map_err(|error| file_error(error, line))? {
+            return Ok(None);
+        }
+        self.number += 1;
+        let parsed = self.parse();
+        Ok(Some(parsed.map_err(|rejected| {
+            let line = self.row.position().map_or(line, csv::Position::line);
+            RefusedRow { line, rejected, row: self.row.clone() }
+        })))
+    }
+
+    fn parse(&mut self) -> Result<RegisterRow, Rejected> {
+        if self.row.len() != self.columns.fields() {
+            let what = format!("the row has {} fields, the header {}", self.row.len(), self.columns.fields());
+            return Err(Rejected::new(Reason::Form, what));
+        }
+        let (school, day) = self.place()?;
+        let field = |column| self.columns.field(&self.row, column).unwrap_or_default();
+        let half = Half::parse(&text(field(2))).map_err(|e| Rejected::new(Reason::Session, e))?;
+        let session = Session::new(day, half);
+        let upn = Upn::parse_bytes(field(3)).map_err(|e| Rejected::new(Reason::Upn, e))?;
+        let code = Code::parse(&text(field(4)), day, self.admission.retired_codes());
+        let code = code.map_err(|e| Rejected::of_field(Reason::from(&e), "code", e))?;
+        let minutes =
+            Some(field(5)).filter(|minutes| !minutes.is_empty()).map(|minutes| MinutesLate::parse(&text(minutes)));
+        let minutes_late = minutes.transpose().map_err(|e| Rejected::new(Reason::MinutesLate, e))?;
+        let revised_at = match field(6) {
+            b"" => self.stamp(session),
+            given => Timestamp::parse(&text(given)).map_err(|e| Rejected::new(Reason::RevisedAt, e))?,
+        };
+        let revision = Revision { revised_at, code, minutes_late };
+        Ok(RegisterRow { number: self.number, mark: Mark { upn, school, session, revision } })
+    }
+
+    /// School and day, checked once as long as they stay the same.
+    fn place(&mut self) -> Result<(Urn, Day), Rejected> {
+        let field = |column| self.columns.field(&self.row, column).unwrap_or_default();
+        let (urn, date) = (field(0), field(1));
+        if let Some(place) = self.last.place
+            && self.last.urn_and_date.strip_prefix(urn).is_some_and(|rest| rest == date)
+            && urn.len() == 6
+        {
+            return Ok(place);
+        }
+        let school = Urn::parse(&text(urn)).map_err(|e| Rejected::new(Reason::SchoolUrn, e))?;
+        let day = Day::parse(&text(date)).map_err(|e| Rejected::new(Reason::Date, e))?;
+        self.admission.school(school, day)?;
+        self.last.urn_and_date = [urn, date].concat();
+        self.last.place = Some((school, day));
+        Ok((school, day))
+    }
+
+    fn stamp(&mut self, session: Session) -> Timestamp {
+        let begins = match self.last.begins {
+            Some((before, begins)) if before == session => begins,
+            _ => session.begins(),
+        };
+        self.last.begins = Some((session, begins));
+        begins.plus_micros(i64::try_from(self.number).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str) -> Vec<Result<RegisterRow, RefusedRow>> {
+        let mut rows = RegistersCsv::new(file.as_bytes(), Admission::Anyone).unwrap();
+        std::iter::from_fn(|| rows.next_row().unwrap()).collect()
+    }
+
+    #[test]
+    fn columns_may_stand_in_any_order_and_blanks_go() {
+        let file = "\u{feff}code,upn,session, date ,school_urn\r\nC1, r900001000001,PM,2025-09-03,900001\r\n";
+        let row = read(file).remove(0).unwrap();
+        assert_eq!(row.mark.upn.text(), "R900001000001");
+        assert_eq!((row.mark.session.to_string(), row.mark.revision.code), ("2025-09-03 PM".into(), Code::C1));
+    }
+
+    #[test]
+    fn without_a_time_of_revision_later_rows_are_newer() {
+        let file = "school_urn,date,session,upn,code\n900001,2025-09-03,AM,R900001000001,N\n900001,2025-09-03,AM,R900001000001,I\n";
+        let stamps: Vec<String> =
+            read(file).into_iter().map(|r| r.unwrap().mark.revision.revised_at.to_string()).collect();
+        assert_eq!(stamps, ["2025-09-03T08:00:00.000001Z", "2025-09-03T08:00:00.000002Z"]);
+    }
+
+    #[test]
+    fn a_bad_row_is_refused_with_line_field_and_remedy_and_the_others_go_on() {
+        let rows = [
+            "900001,2025-09-03,AM,R900001000001,/,,",
+            "12,2025-09-03,AM,R900001000001,/,,",
+            "900001,2025-02-30,AM,R900001000001,/,,",
+            "900001,2025-09-03,EV,R900001000001,/,,",
+            "900001,2025-09-03,AM,1234,/,,",
+            "900001,2025-09-03,AM,R900001000001,,,",
+            "900001,2025-09-03,AM,R900001000001,i,,",
+            "900001,2025-09-03,AM,R900001000001,H,,",
+            "900001,2025-09-03,AM,R900001000001,L,soon,",
+            "900001,2025-09-03,AM,R900001000001,L,5,2025-09-03",
+            "900001,2025-09-03,AM,R900001000001",
+            "900001,2025-09-03,AM,R900001000001,L,12,2025-09-03T08:52:10.5Z",
+        ];
+        let file = format!("school_urn,date,session,upn,code,minutes_late,revised_at\n{}\n", rows.join("\n"));
+        let read = read(&file);
+        let reasons: Vec<&str> =
+            read.iter().map(|row| row.as_ref().map_or_else(|e| e.rejected.reason.text(), |_| "")).collect();
+        let expected = [
+            "",
+            "school_urn",
+            "date",
+            "session",
+            "upn",
+            "code",
+            "code",
+            "retired_code",
+            "minutes_late",
+            "revised_at",
+            "form",
+            "",
+        ];
+        assert_eq!(reasons, expected);
+        let told = read[7].as_ref().unwrap_err().to_string();
+        assert!(told.starts_with("line 9, code: code H was retired in August 2024; send C or G instead"), "{told}");
+        let last = read[11].as_ref().unwrap().mark.revision;
+        assert_eq!(
+            (last.revised_at.to_string(), last.minutes_late.unwrap().minutes()),
+            ("2025-09-03T08:52:10.5Z".into(), 12)
+        );
+    }
+
+    #[test]
+    fn a_header_that_lacks_a_column_or_has_one_twice_is_refused() {
+        let error = |file: &str| RegistersCsv::new(file.as_bytes(), Admission::Anyone).err().unwrap().to_string();
+        assert!(error("").contains("the file is empty; its first line must name the columns"));
+        assert!(error("upn,code\n").contains("the header lacks school_urn, date, session;"));
+        assert!(error("school_urn,date,session,upn,code,upn\n").contains("names the column \"upn\" twice"));
+        let rows = RegistersCsv::new("school_urn,date,session,upn,code,mark\n".as_bytes(), Admission::Anyone).unwrap();
+        assert_eq!(rows.unknown_columns(), ["mark"]);
+    }
+}
