@@ -65,7 +65,7 @@ impl Evidence {
         match change {
             Change::Raised | Change::Escalated | Change::Reduced => figures,
             Change::Cleared => format!("Recovered. {figures}"),
-            Change::Withdrawn => format!("Corrected registers disprove this alert. {figures}"),
+            Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September"
         );
-        assert!(evidence.sentence(Change::Withdrawn).starts_with("Corrected registers disprove this alert."));
+        assert!(evidence.sentence(Change::Withdrawn).starts_with("Taken back: corrected registers"));
     }
 
     #[test]

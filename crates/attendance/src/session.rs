@@ -67,6 +67,14 @@ impl Session {
         if self.0.rem_euclid(2) == 0 { Half::Am } else { Half::Pm }
     }
 
+    /// The newest session that has begun at a moment, on any day of the week.
+    pub fn at(moment: Timestamp) -> Self {
+        let afternoon = Self::new(moment.day_in_london(), Half::Pm);
+        // Midnight in London lies at most one session before the afternoon's beginning.
+        let begun = (0..3).map(|back| Self(afternoon.0 - back)).find(|session| session.begins() <= moment);
+        begun.unwrap_or(Self(afternoon.0 - 3))
+    }
+
     /// The school year that holds the session.
     pub fn school_year(self) -> SchoolYear {
         SchoolYear::of(self.day())
@@ -182,6 +190,15 @@ mod tests {
         assert!(am < pm && pm < Session::new(day.plus(1), Half::Am));
         assert_eq!((pm.day(), pm.half()), (day, Half::Pm));
         assert_eq!(Session::from_number(am.number()), am);
+    }
+
+    #[test]
+    fn the_session_of_a_moment_is_the_newest_that_has_begun() {
+        let at = |text| Session::at(Timestamp::parse(text).unwrap()).to_string();
+        assert_eq!(at("2025-09-03T08:00:00Z"), "2025-09-03 AM");
+        assert_eq!(at("2025-09-03T07:59:59Z"), "2025-09-02 PM");
+        assert_eq!(at("2025-09-03T23:30:00Z"), "2025-09-03 PM", "half past midnight in London");
+        assert_eq!(at("2025-12-03T13:00:00Z"), "2025-12-03 PM");
     }
 
     #[test]

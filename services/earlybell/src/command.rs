@@ -1,32 +1,53 @@
 //! The commands, one file each.
 
+mod apply;
 mod backtest;
 mod check;
+mod installation;
+mod migrate;
+mod rules;
+mod serve;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Early attendance alerts for a local authority: registers in, alerts out.
 #[derive(Debug, Parser)]
 #[command(name = "earlybell", version, about, arg_required_else_help = true)]
 pub(crate) struct Earlybell {
+    /// The file of settings; without it ./earlybell.toml, where there is one. The environment goes before the file:
+    /// EARLYBELL__KAFKA__BROKERS=…
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// What the rules would have raised and when, from a file of registers: no broker, no database.
-    Backtest(backtest::Backtest),
+    /// Brings the database to this release and makes the topics; the first time it founds the installation.
+    Migrate(migrate::Migrate),
     /// Verifies a policy folder: authority.toml, rules.toml, schools.csv, localities.csv.
     Check(check::Check),
+    /// Puts a policy folder in force, after verifying it and telling what changes.
+    Apply(apply::Apply),
+    /// Runs the rules service: events in, alert changes out.
+    Rules(rules::Rules),
+    /// What the rules would have raised and when, from a file of registers: no broker, no database.
+    Backtest(backtest::Backtest),
 }
 
 impl Earlybell {
     /// Runs the command to its end.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.config;
         match self.command {
-            Command::Backtest(command) => command.run(),
+            Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),
+            Command::Apply(command) => command.run(config),
+            Command::Rules(command) => command.run(config),
+            Command::Backtest(command) => command.run(),
         }
     }
 }

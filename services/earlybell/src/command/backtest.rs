@@ -14,6 +14,7 @@ use clap::Args;
 use ingest::validate::Admission;
 use policy::Policy;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backtest {
@@ -43,7 +44,7 @@ pub(crate) struct Backtest {
 }
 
 impl Backtest {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let policy = self.policy.as_deref().map(check::load).transpose()?;
         let admission = policy.as_ref().map_or(Admission::Anyone, Admission::Policy);
         let mut rejected = write::RejectedFile::create(self.rejected.as_deref())?;
@@ -70,7 +71,7 @@ impl Backtest {
         } else {
             print!("{summary}");
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::anyhow;
 use clap::Args;
 use policy::{Files, Policy};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -12,12 +13,12 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let policy = load(&self.dir)?;
         let (rules, schools) = (policy.rules.rules().len(), policy.schools.len());
         let localities = policy.localities.len();
         println!("{}: sound: {rules} rules, {schools} schools, {localities} localities", policy.authority);
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

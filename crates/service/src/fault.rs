@@ -1,0 +1,71 @@
+//! Fault points, for tests that kill a service at an exact place. Takes the environment variable `EARLYBELL_FAULT`;
+//! gives an abort, as sudden as `kill -9`: no destructor runs, no buffer is flushed.
+//!
+//! `EARLYBELL_FAULT=rules.batch.after_commit` ends the process when that point is passed for the first time,
+//! `EARLYBELL_FAULT=rules.batch.after_commit:3` for the third. One point a process. The process dies of SIGABRT, which
+//! a test tells from an ordinary failure, and says on standard error which point it was. The variable is read at the
+//! first point passed. A count that is no number aborts there too: a fault test must never pass because no fault came.
+//!
+//! Only builds with debug assertions have fault points; in release builds [`point`] is nothing at all.
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Where to abort.
+    #[derive(Debug, PartialEq, Eq)]
+    pub(super) struct Plan {
+        pub(super) name: String,
+        pub(super) nth: u32,
+    }
+
+    pub(super) fn plan(text: &str) -> Result<Plan, String> {
+        let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
+        match nth.parse() {
+            Ok(nth) if nth > 0 => Ok(Plan { name: name.to_owned(), nth }),
+            _ => Err(format!("EARLYBELL_FAULT={text:?} has no count after the colon; write name or name:n")),
+        }
+    }
+
+    static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn pass(name: &str) {
+        let read = || {
+            let text = std::env::var("EARLYBELL_FAULT").ok().filter(|text| !text.is_empty())?;
+            Some(plan(&text).unwrap_or_else(|problem| abort(&problem)))
+        };
+        let Some(plan) = PLAN.get_or_init(read) else { return };
+        if plan.name == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == plan.nth {
+            abort(&format!("fault point {name} passed for time {}: aborting", plan.nth));
+        }
+    }
+
+    fn abort(why: &str) -> ! {
+        eprintln!("{why}");
+        std::process::abort()
+    }
+}
+
+/// Passes a fault point. Names are `<service>.<step>.<place>`, listed with the invariant that they test in
+/// `docs/invariants.md`.
+#[inline]
+pub fn point(name: &'static str) {
+    #[cfg(debug_assertions)]
+    armed::pass(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::armed::{Plan, plan};
+
+    #[test]
+    fn a_plan_is_a_name_and_a_count() {
+        assert_eq!(plan("rules.batch"), Ok(Plan { name: "rules.batch".to_owned(), nth: 1 }));
+        assert_eq!(plan("rules.batch:3"), Ok(Plan { name: "rules.batch".to_owned(), nth: 3 }));
+        assert!(plan("rules.batch:x").is_err() && plan("rules.batch:0").is_err() && plan("rules.batch:").is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! What only PostgreSQL has: time-outs at the session, statements over arrays (UNNEST).
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Error};
+
+use super::{Column, Pools};
+use crate::Options;
+
+/// Read committed suffices: whoever changes what depends on a row changes that row by compare-and-set first.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+pub(crate) const SCHEMA_EXISTS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+
+/// A migration may take its time, and waits for another one under way.
+pub(crate) const FOR_MIGRATION: &str =
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+
+pub(crate) async fn connect(url: &str, options: &Options) -> Result<Pools, Error> {
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let connect = PgConnectOptions::from_str(url)?.application_name(&options.application_name).options([
+        ("statement_timeout", milliseconds(options.statement_timeout)),
+        ("lock_timeout", milliseconds(options.lock_timeout)),
+        ("idle_in_transaction_session_timeout", milliseconds(options.idle_in_transaction_timeout)),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .min_connections(options.min_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .after_release(|connection, _| Box::pin(outside_of_transactions(connection)))
+        .connect_with(connect)
+        .await
+        .map(Pools::Postgres)
+}
+
+/// Whether a connection that comes back is outside of any transaction; if not it is closed, which rolls back.
+///
+/// It asks instead of sending ROLLBACK, which outside of a transaction is a warning in the server's log at every release. In the
+/// simple protocol a statement on its own begins its transaction at its own time; inside an older one `now()` is earlier.
+async fn outside_of_transactions(connection: &mut PgConnection) -> Result<bool, Error> {
+    use sqlx::{Executor, Row};
+    if connection.is_in_transaction() {
+        return Ok(false);
+    }
+    let row = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp()")).await?;
+    row.try_get(0)
+}
+
+/// Runs one statement over columns as arrays.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    columns: Vec<Column<'_>>,
+) -> Result<u64, Error> {
+    let mut query = sqlx::query(sql);
+    for column in columns {
+        query = match column {
+            Column::Small(values) => query.bind(values),
+            Column::Int(values) => query.bind(values),
+            Column::IntOrNull(values) => query.bind(values),
+            Column::Big(values) => query.bind(values),
+            Column::BigOrNull(values) => query.bind(values),
+            Column::Text(values) => query.bind(values),
+            Column::Bytes(values) => query.bind(values),
+        };
+    }
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+/// A connection of the pool for a migration: taken out of it, since its time-outs are off.
+pub(crate) async fn migration_connection(pool: &PgPool) -> Result<PgConnection, Error> {
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::raw_sql(FOR_MIGRATION).execute(&mut connection).await?;
+    Ok(connection)
+}
+
+pub(crate) const RECORD_UPSERT: &str = "
+INSERT INTO record (upn, school_year, part, body, due_at, judged_with)
+SELECT * FROM UNNEST($1::bigint[], $2::smallint[], $3::integer[], $4::bytea[], $5::bigint[], $6::bigint[])
+    AS given (upn, school_year, part, body, due_at, judged_with)
+ORDER BY upn, school_year
+ON CONFLICT (upn, school_year) DO UPDATE SET
+    part = excluded.part, body = excluded.body, due_at = excluded.due_at, judged_with = excluded.judged_with";
+
+pub(crate) const ENROLMENT_UPSERT: &str = "
+INSERT INTO enrolment (upn, part, body)
+SELECT * FROM UNNEST($1::bigint[], $2::integer[], $3::bytea[]) AS given (upn, part, body)
+ORDER BY upn
+ON CONFLICT (upn) DO UPDATE SET part = excluded.part, body = excluded.body";
+
+pub(crate) const PUBLISHED_UPSERT: &str = "
+INSERT INTO published (upn, school_year, rule, part, alert_id, episode, version, level, since, raised_at, body)
+SELECT * FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::integer[], $7::integer[],
+                     $8::smallint[], $9::integer[], $10::integer[], $11::bytea[])
+    AS given (upn, school_year, rule, part, alert_id, episode, version, level, since, raised_at, body)
+ORDER BY upn, school_year, rule
+ON CONFLICT (upn, school_year, rule) DO UPDATE SET
+    part = excluded.part, alert_id = excluded.alert_id, episode = excluded.episode, version = excluded.version,
+    level = excluded.level, since = excluded.since, raised_at = excluded.raised_at, body = excluded.body";
+
+pub(crate) const DEAD_LETTER_INSERT: &str = "
+INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
+SELECT * FROM UNNEST($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                     $9::text[], $10::integer[], $11::bytea[], $12::bigint[])
+    AS given (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
+ORDER BY topic, part, message_offset, place
+ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_that_comes_back_inside_a_transaction_is_not_handed_on() {
+        let url = support::postgres().create_database().await.unwrap();
+        let options = Options { max_connections: 1, ..Options::named("hook") };
+        let Ok(Pools::Postgres(pool)) = connect(&url, &options).await else { panic!("no pool") };
+        let backend = "SELECT pg_backend_pid()";
+        let clean: i32 = sqlx::query_scalar(backend).fetch_one(&pool).await.unwrap();
+        let again: i32 = sqlx::query_scalar(backend).fetch_one(&pool).await.unwrap();
+        assert_eq!(clean, again, "a clean connection is used again");
+        for poison in ["BEGIN", "BEGIN; SELECT 1 / 0"] {
+            let before: i32 = sqlx::query_scalar(backend).fetch_one(&pool).await.unwrap();
+            let mut connection = pool.acquire().await.unwrap();
+            sqlx::raw_sql(poison).execute(&mut *connection).await.ok();
+            drop(connection);
+            let after: i32 = sqlx::query_scalar(backend).fetch_one(&pool).await.unwrap();
+            assert_ne!(before, after, "after {poison}");
+        }
+    }
+}

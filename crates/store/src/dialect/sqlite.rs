@@ -1,0 +1,87 @@
+//! What only SQLite needs: one writer that takes its lock at once, a prepared statement a row.
+
+use std::str::FromStr;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Error};
+
+use super::{Column, Pools};
+use crate::Options;
+
+/// Takes the write lock at once: with a plain BEGIN most transactions that read first and then write fail as busy.
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+pub(crate) const SCHEMA_EXISTS: &str =
+    "SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
+
+pub(crate) async fn connect(url: &str, options: &Options) -> Result<Pools, Error> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        // Each connection would have a database of its own.
+        return Err(Error::Configuration("SQLite needs a file, not memory".into()));
+    }
+    let connect = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(options.lock_timeout)
+        .foreign_keys(true);
+    let pool = |connections| {
+        SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.acquire_timeout).after_release(
+            |connection: &mut SqliteConnection, _| {
+                let outside = !connection.is_in_transaction();
+                Box::pin(std::future::ready(Ok(outside)))
+            },
+        )
+    };
+    // The writer first: it creates the file and sets the journal, which two at once would fight for.
+    let writer = pool(1).connect_with(connect.clone()).await?;
+    let readers = pool(options.max_connections).min_connections(options.min_connections).connect_with(connect).await?;
+    Ok(Pools::Sqlite { writer, readers })
+}
+
+/// Runs one statement for each of `rows` rows.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    columns: &[Column<'_>],
+    rows: usize,
+) -> Result<u64, Error> {
+    let mut touched = 0;
+    for row in 0..rows {
+        let mut query = sqlx::query(sql);
+        for column in columns {
+            query = match column {
+                Column::Small(values) => query.bind(values.get(row).copied()),
+                Column::Int(values) => query.bind(values.get(row).copied()),
+                Column::IntOrNull(values) => query.bind(values.get(row).copied().flatten()),
+                Column::Big(values) => query.bind(values.get(row).copied()),
+                Column::BigOrNull(values) => query.bind(values.get(row).copied().flatten()),
+                Column::Text(values) => query.bind(values.get(row).copied()),
+                Column::Bytes(values) => query.bind(values.get(row).copied()),
+            };
+        }
+        touched += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(touched)
+}
+
+pub(crate) const RECORD_UPSERT: &str = "
+INSERT INTO record (upn, school_year, part, body, due_at, judged_with) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (upn, school_year) DO UPDATE SET
+    part = excluded.part, body = excluded.body, due_at = excluded.due_at, judged_with = excluded.judged_with";
+
+pub(crate) const ENROLMENT_UPSERT: &str = "
+INSERT INTO enrolment (upn, part, body) VALUES ($1, $2, $3)
+ON CONFLICT (upn) DO UPDATE SET part = excluded.part, body = excluded.body";
+
+pub(crate) const PUBLISHED_UPSERT: &str = "
+INSERT INTO published (upn, school_year, rule, part, alert_id, episode, version, level, since, raised_at, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (upn, school_year, rule) DO UPDATE SET
+    part = excluded.part, alert_id = excluded.alert_id, episode = excluded.episode, version = excluded.version,
+    level = excluded.level, since = excluded.since, raised_at = excluded.raised_at, body = excluded.body";
+
+pub(crate) const DEAD_LETTER_INSERT: &str = "
+INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (topic, part, message_offset, place) DO NOTHING";

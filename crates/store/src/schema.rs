@@ -1,0 +1,85 @@
+//! The schema: migrations embedded in the program, and which version a database has.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, SqlSafeStr};
+
+use crate::dialect::{Pools, postgres, sqlite};
+use crate::{StoreError, codes};
+
+/// A migration in both dialects. Applied ones are never edited: their checksums are in the databases.
+struct Step {
+    number: i64,
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+const STEPS: [Step; 1] = [Step {
+    number: 1,
+    name: "foundation",
+    postgres: include_str!("../migrations/postgres/0001_foundation.sql"),
+    sqlite: include_str!("../migrations/sqlite/0001_foundation.sql"),
+}];
+
+/// The version that this program needs: the number of its last migration.
+const WANTED: i64 = {
+    let [.., last] = STEPS;
+    last.number
+};
+
+const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+
+pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
+    let have = version(pools).await?;
+    if have > WANTED {
+        return check(have);
+    }
+    let doing = "schema.migrate";
+    let migrated = match pools {
+        Pools::Postgres(pool) => {
+            let mut connection =
+                postgres::migration_connection(pool).await.map_err(|error| codes::statement(doing, &error))?;
+            let migrated = migrator(|step| step.postgres).run(&mut connection).await;
+            if let Err(error) = connection.close().await {
+                tracing::debug!(%error, "the connection of the migration did not close in order");
+            }
+            migrated
+        }
+        Pools::Sqlite { writer, .. } => migrator(|step| step.sqlite).run(writer).await,
+    };
+    migrated.map_err(|error| codes::migration(&error, WANTED))
+}
+
+fn migrator(text_of: fn(&Step) -> &'static str) -> Migrator {
+    let migrations = STEPS.map(|step| {
+        let text = text_of(&step).into_sql_str();
+        Migration::new(step.number, step.name.into(), MigrationType::Simple, text, false)
+    });
+    Migrator::with_migrations(migrations.into())
+}
+
+pub(crate) async fn version(pools: &Pools) -> Result<i64, StoreError> {
+    let read = match pools {
+        Pools::Postgres(pool) => match sqlx::query_scalar(postgres::SCHEMA_EXISTS).fetch_one(pool).await {
+            Ok(true) => sqlx::query_scalar(VERSION).fetch_one(pool).await,
+            Ok(false) => Ok(0),
+            Err(error) => Err(error),
+        },
+        Pools::Sqlite { readers, .. } => match sqlx::query_scalar(sqlite::SCHEMA_EXISTS).fetch_one(readers).await {
+            Ok(true) => sqlx::query_scalar(VERSION).fetch_one(readers).await,
+            Ok(false) => Ok(0),
+            Err(error) => Err(error),
+        },
+    };
+    read.map_err(|error| codes::statement("schema.version", &error))
+}
+
+pub(crate) fn check(have: i64) -> Result<(), StoreError> {
+    match have.cmp(&WANTED) {
+        std::cmp::Ordering::Less => {
+            Err(StoreError::SchemaTooOld { have, want: WANTED, remedy: "run `earlybell migrate` of this release" })
+        }
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::SchemaTooNew { have, want: WANTED, remedy: codes::NEWER }),
+    }
+}

@@ -1,0 +1,129 @@
+//! librdkafka's callbacks. They report and return: nothing may wait or panic in them. The one exception is closing: then
+//! the loop no longer runs, and an event without an answer would keep the close from ending, so they answer themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use crate::connection::forward_log;
+use crate::consumer::assignment::{Change, Event};
+use crate::topic::TopicPartition;
+
+/// What the callbacks report to the loop.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    Rebalance(Event),
+    /// High watermarks, from librdkafka's statistics.
+    High(Vec<(TopicPartition, i64)>),
+    Error(String),
+}
+
+pub(crate) struct Context {
+    signals: mpsc::UnboundedSender<Signal>,
+    events: AtomicU64,
+    closing: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Signal>) {
+        let (signals, received) = mpsc::unbounded_channel();
+        (Self { signals, events: AtomicU64::new(0), closing: AtomicBool::new(false) }, received)
+    }
+
+    /// From now on the callbacks answer themselves.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    fn send(&self, signal: Signal) {
+        if self.signals.send(signal).is_err() {
+            tracing::debug!("the consumer's loop has ended, nobody hears this signal");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        forward_log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.send(Signal::Error(format!("{error}: {reason}")));
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let highs = statistics.topics.iter().flat_map(|(name, topic)| {
+            let topic_name: Arc<str> = name.as_str().into();
+            topic.partitions.values().filter_map(move |partition| {
+                let number = u32::try_from(partition.partition).ok()?;
+                let known = partition.hi_offset >= 0;
+                known.then(|| (TopicPartition::new(Arc::clone(&topic_name), number), partition.hi_offset))
+            })
+        });
+        self.send(Signal::High(highs.collect()));
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let gained = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        // Without a listener, as when the loop's future is dropped, nobody else would answer either.
+        if self.closing.load(Ordering::Acquire) || self.signals.is_closed() {
+            // Who leaves begins nothing: a gain is acknowledged without a partition.
+            let result = if gained {
+                consumer.incremental_assign(&TopicPartitionList::new())
+            } else {
+                unassign(consumer, &partitions(list))
+            };
+            if let Err(error) = result {
+                tracing::warn!(%error, "answering the group while closing");
+            }
+            return;
+        }
+        let change = match (gained, consumer.assignment_lost()) {
+            (true, _) => Change::Gained,
+            (false, true) => Change::Lost,
+            (false, false) => Change::Taken,
+        };
+        let number = self.events.fetch_add(1, Ordering::Relaxed) + 1;
+        self.send(Signal::Rebalance(Event { number, change, partitions: partitions(list) }));
+    }
+}
+
+/// Gives up those of the partitions that librdkafka has: it refuses a list with any other as a whole, and then waits for
+/// ever. If it refuses all the same, giving up everything brings both sides together again.
+pub(crate) fn unassign<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
+    gone: &[TopicPartition],
+) -> Result<(), KafkaError> {
+    let held = consumer.assignment().map(|held| partitions(&held)).unwrap_or_default();
+    let mut list = TopicPartitionList::new();
+    for at in gone.iter().filter(|at| held.contains(at)) {
+        list.add_partition(&at.topic, crate::topic::native(at.partition));
+    }
+    consumer.incremental_unassign(&list).or_else(|error| {
+        tracing::warn!(%error, "giving up single partitions failed: giving up all");
+        consumer.unassign()
+    })
+}
+
+/// Our names for a list of librdkafka's.
+pub(crate) fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    // An event without partitions is common, and librdkafka's list is then a null pointer that must not be walked.
+    if list.count() == 0 {
+        return Vec::new();
+    }
+    let ours = |(topic, partition): (String, i32)| {
+        u32::try_from(partition).ok().map(|partition| TopicPartition::new(topic, partition))
+    };
+    let mut all: Vec<TopicPartition> = list.to_topic_map().into_keys().filter_map(ours).collect();
+    all.sort();
+    all
+}

@@ -1,0 +1,131 @@
+//! A pupil's school year as stored: column by column, with distances instead of values, about four bytes a mark.
+
+use crate::event::{minutes_late, minutes_number};
+use crate::{ContractError, decode, v1};
+use attendance::mark::Revision;
+use attendance::record::YearRecord;
+use attendance::{Code, SchoolYear, Session, Timestamp, Urn};
+use prost::Message;
+
+/// A school year's record as its stored bytes.
+pub fn year_to_bytes(record: &YearRecord) -> Vec<u8> {
+    let first = first_session(record.year());
+    let mut raw =
+        v1::YearRecord { schools: record.schools().iter().map(|urn| urn.number()).collect(), ..Default::default() };
+    let several = record.schools().len() > 1;
+    let late = record.entries().any(|entry| entry.revision.minutes_late.is_some());
+    let (mut session, mut revised_at) = (first, 0);
+    for entry in record.entries() {
+        raw.sessions.push(u32::try_from(entry.session.number() - session).unwrap_or_default());
+        session = entry.session.number();
+        if several {
+            raw.school.push(u32::from(entry.school));
+        }
+        raw.codes.push(entry.revision.code.number());
+        raw.revised_at.push(entry.revision.revised_at.micros().wrapping_sub(revised_at));
+        revised_at = entry.revision.revised_at.micros();
+        if late {
+            raw.minutes_late.push(minutes_number(entry.revision.minutes_late));
+        }
+    }
+    raw.encode_to_vec()
+}
+
+/// A school year's record of its stored bytes. Anything that such a record cannot hold is an error, never left out.
+pub fn year_from_bytes(year: SchoolYear, bytes: &[u8]) -> Result<YearRecord, ContractError> {
+    let wrong = |field| ContractError::value("YearRecord", field);
+    let raw: v1::YearRecord = decode("YearRecord", bytes)?;
+    let count = raw.codes.len();
+    let fits = |len: usize, optional: bool| len == count || (optional && len == 0);
+    if !fits(raw.sessions.len(), false) || !fits(raw.revised_at.len(), false) {
+        return Err(wrong("sessions"));
+    }
+    if !fits(raw.school.len(), raw.schools.len() <= 1) || !fits(raw.minutes_late.len(), true) {
+        return Err(wrong("school"));
+    }
+    let schools: Vec<Urn> =
+        raw.schools.iter().map(|urn| Urn::new(*urn)).collect::<Result<_, _>>().map_err(|_| wrong("schools"))?;
+    let places = raw.school.iter().copied().chain(std::iter::repeat(0));
+    let minutes = raw.minutes_late.iter().copied().chain(std::iter::repeat(0));
+    let mut record = YearRecord::new(year);
+    let (mut session, mut revised_at) = (first_session(year), 0_i64);
+    for ((((distance, place), code), since), minutes) in
+        raw.sessions.iter().zip(places).zip(&raw.codes).zip(&raw.revised_at).zip(minutes)
+    {
+        session = i32::try_from(*distance)
+            .ok()
+            .and_then(|distance| session.checked_add(distance))
+            .ok_or_else(|| wrong("sessions"))?;
+        revised_at = revised_at.wrapping_add(*since);
+        let school = usize::try_from(place).ok().and_then(|place| schools.get(place)).ok_or_else(|| wrong("school"))?;
+        let revision = Revision {
+            revised_at: Timestamp::from_micros(revised_at),
+            code: Code::from_number(*code).ok_or_else(|| wrong("codes"))?,
+            minutes_late: minutes_late(minutes).map_err(|()| wrong("minutes_late"))?,
+        };
+        record.apply(*school, Session::from_number(session), revision);
+    }
+    // A repeated session, one of another year or a school without marks would have changed the shape.
+    if record.len() != count || record.schools() != schools {
+        return Err(wrong("sessions"));
+    }
+    Ok(record)
+}
+
+fn first_session(year: SchoolYear) -> i32 {
+    year.first_day().days() * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attendance::mark::MinutesLate;
+    use proptest::prelude::*;
+
+    const YEAR: SchoolYear = SchoolYear::beginning(2025);
+
+    proptest! {
+        #[test]
+        fn a_record_survives_its_bytes(
+            marks in proptest::collection::vec((0_i32..730, 0_u32..3, 0..Code::ALL.len(), any::<i64>(), proptest::option::of(0_u32..1000)), 0..200)
+        ) {
+            let mut record = YearRecord::new(YEAR);
+            for (session, school, code, at, minutes) in marks {
+                let revision = Revision {
+                    revised_at: Timestamp::from_micros(at),
+                    code: Code::ALL[code],
+                    minutes_late: minutes.map(|m| MinutesLate::new(m).unwrap()),
+                };
+                record.apply(Urn::new(900_001 + school).unwrap(), Session::from_number(first_session(YEAR) + session), revision);
+            }
+            prop_assert_eq!(year_from_bytes(YEAR, &year_to_bytes(&record)), Ok(record));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            drop(year_from_bytes(YEAR, &bytes));
+        }
+    }
+
+    #[test]
+    fn bytes_that_no_record_has_are_an_error() {
+        let record = |change: fn(&mut v1::YearRecord)| {
+            let mut raw = v1::YearRecord {
+                schools: vec![900_001],
+                sessions: vec![66, 1],
+                codes: vec![12, 80],
+                revised_at: vec![5, 1],
+                ..Default::default()
+            };
+            change(&mut raw);
+            year_from_bytes(YEAR, &raw.encode_to_vec())
+        };
+        assert_eq!(record(|_| ()).unwrap().len(), 2);
+        assert!(record(|raw| raw.sessions[1] = 0).is_err(), "one session twice");
+        assert!(record(|raw| raw.sessions[0] = 800).is_err(), "beyond July");
+        assert!(record(|raw| raw.codes[0] = 1).is_err());
+        assert!(record(|raw| raw.codes.truncate(1)).is_err());
+        assert!(record(|raw| raw.schools.clear()).is_err());
+        assert!(record(|raw| raw.schools.push(900_002)).is_err(), "two schools, and no mark says whose it is");
+    }
+}

@@ -1,0 +1,110 @@
+//! `earlybell apply DIR`: puts a policy in force, after verifying all of it and telling what changes. Going back to an old
+//! policy is applying it again: it becomes a new version, so that two rule sets never share one.
+
+use super::installation::{block_on, settings, store as open};
+use crate::command::check;
+use anyhow::{Context, bail};
+use clap::Args;
+use policy::{Files, Policy};
+use service::clock::Clock;
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use store::{Store, audit, policy_set};
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The policy folder.
+    dir: PathBuf,
+    /// Does not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Who decides: kept with the version.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+impl Apply {
+    pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+        let policy = check::load(&self.dir)?;
+        let files = Files::load(&self.dir)?;
+        let settings = settings(config)?;
+        block_on(async {
+            let store = open(&settings, "apply").await?;
+            let before = in_force(&store).await?;
+            for line in changes(before.as_ref().map(|(_, policy)| policy), &policy) {
+                println!("{line}");
+            }
+            if !self.yes && !asked()? {
+                bail!("nothing was changed");
+            }
+            let version = self.put(&store, &files).await?;
+            println!("version {version} is in force; services follow within seconds");
+            store.close().await;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+
+    async fn put(&self, store: &Store, files: &Files) -> anyhow::Result<i64> {
+        let now = Clock::wall().wall_now().micros();
+        let mut tx = store.begin().await?;
+        let version = policy_set::put_in_force(&mut tx, &serde_json::to_string(files)?, &self.by, now).await?;
+        let act = audit::Act {
+            at: now,
+            actor: self.by.clone(),
+            action: "policy.apply".to_owned(),
+            upn: None,
+            detail: format!("version {version}"),
+        };
+        audit::append(&mut tx, &act).await?;
+        tx.commit().await.context("whether the policy is in force is not known; look with `earlybell apply` again")?;
+        Ok(version)
+    }
+}
+
+async fn in_force(store: &Store) -> anyhow::Result<Option<(i64, Policy)>> {
+    let Some(set) = policy_set::in_force(store).await? else { return Ok(None) };
+    let files: Files = serde_json::from_str(&set.files).context("the policy in force")?;
+    let (policy, _) = Policy::read(&files).context("the policy in force")?;
+    Ok(Some((set.version, policy)))
+}
+
+/// What changes, a line each.
+fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
+    let Some(before) = before else {
+        let (rules, schools) = (after.rules.rules().len(), after.schools.len());
+        return vec![format!("the first policy: {rules} rules, {schools} schools")];
+    };
+    let mut lines = Vec::new();
+    for rule in after.rules.rules() {
+        match before.rules.rule(&rule.id) {
+            None => lines.push(format!("rule {}: new", rule.id)),
+            Some(old) if old != rule => lines.push(format!("rule {}: changed; every pupil is judged anew", rule.id)),
+            Some(_) => {}
+        }
+    }
+    for gone in before.rules.rules().iter().filter(|rule| after.rules.rule(&rule.id).is_none()) {
+        lines.push(format!("rule {}: gone; its open alerts are withdrawn", gone.id));
+    }
+    let schools = |policy: &Policy| policy.schools.keys().copied().collect::<BTreeSet<_>>();
+    let (old, new) = (schools(before), schools(after));
+    lines.push(format!("schools: {} new, {} gone", new.difference(&old).count(), old.difference(&new).count()));
+    let moved = old.intersection(&new).filter(|urn| before.locality(**urn) != after.locality(**urn)).count();
+    lines.push(format!("schools with another locality: {moved}"));
+    if before.calendars != after.calendars {
+        lines.push("calendars: changed; every pupil is judged anew".to_owned());
+    }
+    lines
+}
+
+fn asked() -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        bail!("there is nobody to ask: --yes puts the policy in force without asking");
+    }
+    print!("put it in force? [y/N] ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,86 @@
+//! `earlybell migrate`: database and topics. Repeatable; the first time it founds the installation.
+
+use super::installation::{block_on, connection, options, settings};
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use service::config::Settings;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use store::{CommitError, Store, installation};
+use transport::{Admin, Ensured, Topic, TopicSpec};
+use uuid::Uuid;
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Partitions of the events: fixed by the first run, for ever. Enough for as many rules processes as there may ever be.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512))]
+    partitions: u32,
+    /// What time is: the wall's, or the newest session that was accepted (demonstration, training, tests). Fixed by the
+    /// first run.
+    #[arg(long, value_enum, default_value_t = Clock::Wall)]
+    clock: Clock,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Clock {
+    Wall,
+    Registers,
+}
+
+impl Migrate {
+    pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+        let settings = settings(config)?;
+        block_on(async {
+            self.database(&settings).await?;
+            self.topics(&settings).await
+        })
+    }
+
+    async fn database(&self, settings: &Settings) -> anyhow::Result<()> {
+        let options = options(settings, "migrate");
+        let store = Store::connect(settings.database.url.expose(), &options).await.context("the database")?;
+        store.migrate().await.context("the database")?;
+        let clock = match self.clock {
+            Clock::Wall => installation::Clock::Wall,
+            Clock::Registers => installation::Clock::Registers,
+        };
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        let namespace = uuid::Builder::from_random_bytes(random).into_uuid();
+        found(&store, i32::try_from(self.partitions)?, clock, namespace).await?;
+        println!("database: schema {}, {} partitions", store.schema_version().await?, self.partitions);
+        store.close().await;
+        Ok(())
+    }
+
+    async fn topics(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let admin = Admin::new(&connection(settings, "migrate"), Duration::from_secs(15))?;
+        let replication = u32::from(settings.kafka.replication.get());
+        let mut differ = Vec::new();
+        for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {
+            let mut spec = TopicSpec::new(topic.as_str(), self.partitions, replication);
+            spec.min_in_sync = u32::from(settings.kafka.min_insync.get());
+            match admin.ensure_topic(&spec).await? {
+                Ensured::Created => println!("topic {topic}: made"),
+                Ensured::AsWanted => println!("topic {topic}: as wanted"),
+                Ensured::Different(differences) => {
+                    differ.extend(differences.iter().map(|difference| format!("topic {topic}: {difference}")));
+                }
+            }
+        }
+        if !differ.is_empty() {
+            bail!("topics exist with other settings:\n{}", differ.join("\n"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn found(store: &Store, partitions: i32, clock: installation::Clock, namespace: Uuid) -> anyhow::Result<()> {
+    let mut tx = store.begin().await?;
+    installation::found(&mut tx, partitions, clock, &namespace.to_string()).await?;
+    tx.commit().await.map_err(|error| match error {
+        CommitError::Failed(error) | CommitError::Unknown(error) => error,
+    })?;
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! `earlybell rules`: the rules service.
+
+use super::serve::{Serving, serve};
+use clap::Args;
+use rules::{Metrics, Parts};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(crate) struct Rules {}
+
+impl Rules {
+    pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+        serve(config, "rules", |settings| settings.admin.rules, start)
+    }
+}
+
+/// Starts the service's tasks.
+pub(crate) fn start(serving: Serving) -> anyhow::Result<()> {
+    let Serving { settings, store, connection, clock, newest, registry, readiness, lifecycle } = serving;
+    let metrics = Metrics::register(&registry)?;
+    let tasks = lifecycle.clone();
+    let parts = Parts { settings, store, connection, clock, newest, metrics, readiness, lifecycle };
+    tasks.run("rules", rules::run(parts));
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Reads topics and tables, nothing else, and compares them with what should be there: the invariants of
+//! docs/invariants.md.
+
+use super::Installation;
+use super::registers::YEAR;
+use attendance::Upn;
+use attendance::backtest::Outcome;
+use attendance::record::YearRecord;
+use prost::Message as _;
+use proto::v1;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use store::{Store, outbox, position, published, record};
+use transport::{Admin, Connection};
+
+pub(crate) const EVENTS: &str = "attendance.events.v1";
+pub(crate) const ALERTS: &str = "attendance.alerts.v1";
+
+impl Installation {
+    pub(crate) fn connection(&self) -> Connection {
+        Connection::new(self.kafka.brokers(), "checker")
+    }
+
+    /// Waits until every event is folded and judged, every record written, every alert relayed.
+    pub(crate) async fn settled(&self, store: &Store) {
+        let admin = Admin::new(&self.connection(), Duration::from_secs(10)).unwrap();
+        support::wait_until(Duration::from_secs(90), "lag, checkpoint and outbox to be nought", async || {
+            let ends = admin.watermarks(EVENTS).await.map_err(|error| error.to_string())?;
+            for end in ends {
+                let part = i32::try_from(end.partition).unwrap();
+                let found = position::read(store, EVENTS, part).await.map_err(|error| error.to_string())?;
+                let (next, checkpoint) = found.map_or((0, 0), |found| (found.next_offset, found.checkpoint_offset));
+                if (next, checkpoint) != (end.high, end.high) {
+                    return Err(format!("partition {part}: next {next}, checkpoint {checkpoint}, end {}", end.high));
+                }
+            }
+            let waiting = outbox::backlog(store).await.map_err(|error| error.to_string())?;
+            if waiting.is_empty() { Ok(()) } else { Err(format!("{} outbox rows wait", waiting.len())) }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// I-1 and I-2: the stored records are those of the reference. I-3: what is published is what is wanted. I-5: of each
+    /// alert every version was sent, in order, without gaps; repetitions are the same.
+    pub(crate) async fn check(&self, store: &Store, expected: &BTreeMap<Upn, Outcome>) {
+        let records = stored(store, self.partitions).await;
+        assert_eq!(records.len(), expected.len(), "pupils with a record");
+        for (upn, outcome) in expected {
+            assert_eq!(records[upn].counts(), outcome.counts, "counts of a pupil");
+        }
+        let mut wanted: Vec<(i64, String, i16)> = Vec::new();
+        for (upn, outcome) in expected {
+            let open = outcome.wanted.iter().map(|(rule, level, _)| {
+                (i64::try_from(upn.number()).unwrap(), rule.text().to_owned(), i16::from(level.number()))
+            });
+            wanted.extend(open);
+        }
+        let mut open = Vec::new();
+        let mut last: BTreeMap<Vec<u8>, (u32, i16)> = BTreeMap::new();
+        for part in 0..self.partitions {
+            for row in published::load_partition(store, i32::try_from(part).unwrap()).await.unwrap() {
+                let id = uuid::Uuid::parse_str(&row.alert_id).unwrap().as_bytes().to_vec();
+                last.insert(id, (u32::try_from(row.version).unwrap(), row.level));
+                if row.level > 0 {
+                    open.push((row.upn, row.rule, row.level));
+                }
+            }
+        }
+        open.sort();
+        wanted.sort();
+        assert_eq!(open, wanted, "published alerts that are open");
+        assert!(!wanted.is_empty(), "the stream raises something");
+        let sent = self.sent().await;
+        for (id, (version, level)) in last {
+            let changes = &sent[&id];
+            assert_eq!(changes.len(), version as usize, "versions of an alert without gaps");
+            let newest = changes[&version].clone();
+            let ends = [v1::Change::Cleared, v1::Change::Withdrawn].contains(&newest.change());
+            let told = if ends { 0 } else { i16::try_from(newest.level).unwrap() };
+            assert_eq!(told, level, "the last change sent is what is published");
+        }
+    }
+
+    /// Every change sent, by alert and version. Fails where a version came first after a later one, or came again with
+    /// another content.
+    pub(crate) async fn sent(&self) -> BTreeMap<Vec<u8>, BTreeMap<u32, v1::AlertChange>> {
+        let admin = Admin::new(&self.connection(), Duration::from_secs(10)).unwrap();
+        let mut sent: BTreeMap<Vec<u8>, BTreeMap<u32, v1::AlertChange>> = BTreeMap::new();
+        for end in admin.watermarks(ALERTS).await.unwrap() {
+            let connection = self.connection();
+            let messages = transport::read_range(&connection, ALERTS, end.partition, end.low..end.high);
+            for message in messages.await.unwrap() {
+                for change in v1::AlertBatch::decode(&*message.payload).unwrap().changes {
+                    let versions = sent.entry(change.alert_id.clone()).or_default();
+                    match versions.get(&change.version) {
+                        Some(before) => assert_eq!(before, &change, "a repetition says the same"),
+                        None => {
+                            assert_eq!(change.version as usize, versions.len() + 1, "versions come in order");
+                            versions.insert(change.version, change);
+                        }
+                    }
+                }
+            }
+        }
+        sent
+    }
+}
+
+/// The stored records of the school year.
+pub(crate) async fn stored(store: &Store, partitions: u32) -> BTreeMap<Upn, YearRecord> {
+    let mut records = BTreeMap::new();
+    for part in 0..partitions {
+        let years = [YEAR.first_calendar_year()];
+        let mut pages = record::load_partition(store, i32::try_from(part).unwrap(), &years);
+        while let Some(rows) = pages.next().await.unwrap() {
+            for row in rows {
+                let upn = Upn::from_number(u64::try_from(row.upn).unwrap()).unwrap();
+                records.insert(upn, proto::year_from_bytes(YEAR, &row.body).unwrap());
+            }
+        }
+    }
+    records
+}

@@ -1,0 +1,115 @@
+//! An installation on real Kafka and PostgreSQL, an invented stream of registers, and an independent checker that only
+//! reads topics and tables.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's harness fails by panicking")]
+
+pub(crate) mod checker;
+pub(crate) mod registers;
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::{Kafka, KafkaOptions};
+use tempfile::TempDir;
+
+/// Kafka of its own, a database of its own, migrated, with a policy in force.
+pub(crate) struct Installation {
+    pub(crate) kafka: Kafka,
+    pub(crate) database: String,
+    pub(crate) folder: TempDir,
+    pub(crate) policy: policy::Policy,
+    pub(crate) partitions: u32,
+}
+
+/// A process of the program; killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Installation {
+    /// Starts all of it.
+    pub(crate) async fn start(partitions: u32) -> Self {
+        let kafka = tokio::task::spawn_blocking(|| Kafka::start(&KafkaOptions::default()).unwrap()).await.unwrap();
+        let postgres = tokio::task::spawn_blocking(support::postgres).await.unwrap();
+        let database = postgres.create_database().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        registers::write_policy(folder.path());
+        let (policy, _) = policy::Policy::read(&policy::Files::load(folder.path()).unwrap()).unwrap();
+        let installation = Self { kafka, database, folder, policy, partitions };
+        let count = partitions.to_string();
+        installation.run(&["migrate", "--partitions", &count, "--clock", "registers"]);
+        let folder = installation.folder.path().to_str().unwrap().to_owned();
+        installation.run(&["apply", &folder, "--yes", "--by", "test"]);
+        installation
+    }
+
+    /// A command with this installation's settings.
+    pub(crate) fn earlybell(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_earlybell"));
+        command
+            .args(arguments)
+            .env("EARLYBELL__KAFKA__BROKERS", self.kafka.brokers())
+            .env("EARLYBELL__KAFKA__REPLICATION", "1")
+            .env("EARLYBELL__KAFKA__MIN_INSYNC", "1")
+            .env("EARLYBELL__DATABASE__URL", &self.database)
+            .env("EARLYBELL__CONSUMER__SESSION_TIMEOUT", "3s")
+            .env("EARLYBELL__ADMIN__INGEST", "127.0.0.1:0")
+            .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
+            .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0")
+            .env("EARLYBELL__CONSUMER__DRAIN", "1s")
+            .env("EARLYBELL__LOG__FORMAT", "text")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end and gives what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = self.earlybell(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "earlybell {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts a service; with a fault it aborts at that named point.
+    pub(crate) fn service(&self, name: &str, fault: Option<&str>) -> Process {
+        let mut command = self.earlybell(&[name]);
+        if let Some(fault) = fault {
+            command.env("EARLYBELL_FAULT", fault);
+        }
+        Process(command.spawn().unwrap())
+    }
+
+    /// The database.
+    pub(crate) async fn store(&self) -> store::Store {
+        store::Store::open(&self.database, &store::Options::named("checker")).await.unwrap()
+    }
+}
+
+impl Process {
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+
+    /// Waits for it to end by itself, and says how; none where it did not within the time.
+    pub(crate) async fn ended(&mut self, within: Duration) -> Option<std::process::ExitStatus> {
+        let deadline = tokio::time::Instant::now() + within;
+        while tokio::time::Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
+    /// Asks it to stop in order (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        let done = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,172 @@
+//! A batch: slices are folded, every pupil that they name is judged, and one transaction makes the effects real.
+//!
+//! Every pupil named is judged and marked as to be written, changed or not: after a failed commit, or over a record that
+//! was stored ahead, folding again changes nothing and the alert is still owed.
+
+use crate::effects::{Effects, Moment};
+use crate::judging::judge;
+use crate::memory::{Named, Taken};
+use crate::partition::Partition;
+use attendance::Upn;
+use proto::{Event, MarksPart};
+use store::dead_letter::NewDeadLetter;
+use transport::Message;
+use transport::consumer::WorkError;
+
+/// A message's events.
+pub(crate) struct Decoded<'a> {
+    pub(crate) message: &'a Message,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Partition {
+    /// Takes messages: those below the position are folded without effects, the others with.
+    pub(crate) async fn take(&mut self, messages: &[Message]) -> Result<(), WorkError> {
+        service::fault::point("rules.batch.after_poll");
+        let decoded = messages.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        let next_offset = self.position()?.next_offset;
+        let known = decoded.partition_point(|decoded| decoded.message.offset < next_offset);
+        let (known, new) = decoded.split_at(known);
+        if !known.is_empty() {
+            self.fold_silently(known).await?;
+        }
+        let Some(last) = new.last() else { return Ok(()) };
+        self.load_missing(new).await?;
+        let mut effects = Effects::default();
+        let mut named = Named::default();
+        for decoded in new {
+            for (number, event) in decoded.events.iter().enumerate() {
+                self.fold(decoded.message, number, event, &mut named, &mut effects);
+            }
+        }
+        self.judge_named(named, new, &mut effects)?;
+        service::fault::point("rules.batch.before_commit");
+        let next_offset = last.message.offset + 1;
+        self.commit(next_offset, effects).await?;
+        self.folded = next_offset;
+        self.relay().await
+    }
+
+    /// Folds one event, with its effects beside judging.
+    fn fold(&mut self, message: &Message, number: usize, event: &Event, named: &mut Named, effects: &mut Effects) {
+        match event {
+            Event::Marks(part) => {
+                self.shared.metrics.marks_total.inc_by(u64::try_from(part.marks.len()).unwrap_or(0));
+                if let Some(held_back) = self.memory.fold_marks(part, named) {
+                    let clock = self.shared.clock.wall_now().micros();
+                    for (upn, revision) in &held_back.marks {
+                        let part = MarksPart { marks: vec![(*upn, *revision)], ..held_back.clone() };
+                        effects.dead_letters.push(dead_letter(message, number, *upn, &Event::Marks(part), clock));
+                    }
+                }
+            }
+            Event::Enrolment(upn, entry) => {
+                if self.memory.fold_enrolment(*upn, entry, named) == Taken::HeldBack {
+                    let clock = self.shared.clock.wall_now().micros();
+                    effects.dead_letters.push(dead_letter(message, number, *upn, event, clock));
+                }
+            }
+            Event::Erasure(upn) => {
+                self.memory.erase(*upn);
+                self.memory.held.remove(upn);
+                named.remove(upn);
+                effects.erased.push(*upn);
+            }
+            Event::Replay(upn, parts) => {
+                self.memory.held.remove(upn);
+                effects.lifted.push(*upn);
+                for part in parts {
+                    self.fold(message, number, part, named, effects);
+                }
+            }
+        }
+    }
+
+    /// Judges the pupils named, in the order of their UPNs; one whose judging fails is held, and its part of the messages
+    /// goes to the dead letters.
+    fn judge_named(&mut self, named: Named, new: &[Decoded<'_>], effects: &mut Effects) -> Result<(), WorkError> {
+        let in_force = self.in_force();
+        let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
+        let present = self.present_year();
+        let mut pupils: Vec<_> = named.into_iter().collect();
+        pupils.sort_unstable_by_key(|(upn, _)| *upn);
+        for pupil in pupils {
+            if let Err(mut held) = judge(&mut self.memory, moment, present, pupil, effects) {
+                held.offset = new.first().map_or(0, |decoded| decoded.message.offset);
+                tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
+                self.memory.hold(held.upn);
+                let now = self.shared.clock.wall_now().micros();
+                effects.dead_letters.extend(parts_of(held.upn, new, now));
+                effects.lifted.retain(|upn| *upn != held.upn);
+                effects.held.push(held);
+            }
+        }
+        self.mind_holds(effects.held.len())
+    }
+
+    /// Many pupils held within an hour mean a bad release: the service stops.
+    pub(crate) fn mind_holds(&mut self, new: usize) -> Result<(), WorkError> {
+        let now = self.shared.clock.wall_now().micros();
+        self.held_lately.retain(|at| now - at < 3_600_000_000);
+        self.held_lately.extend(std::iter::repeat_n(now, new));
+        let most = usize::try_from(self.shared.settings.max_held.get()).unwrap_or(usize::MAX);
+        if self.held_lately.len() > most {
+            let what = format!("{} pupils had to be held within an hour: a bad release?", self.held_lately.len());
+            return Err(WorkError::Fatal(what.into()));
+        }
+        Ok(())
+    }
+}
+
+/// An event of our own that does not decode means a bad release: the service stops rather than divert a whole topic.
+pub(crate) fn decode(message: &Message) -> Result<Decoded<'_>, WorkError> {
+    let decoded = Event::of_slice(&message.payload);
+    let events = decoded.map_err(|error| WorkError::Fatal(format!("offset {}: {error}", message.offset).into()))?;
+    Ok(Decoded { message, events })
+}
+
+/// What the messages hold of one pupil, a dead letter an event.
+pub(crate) fn parts_of(upn: Upn, messages: &[Decoded<'_>], now: i64) -> Vec<NewDeadLetter> {
+    let mut letters = Vec::new();
+    for decoded in messages {
+        for (number, event) in decoded.events.iter().enumerate() {
+            if let Some(part) = of_pupil(upn, event) {
+                letters.push(dead_letter(decoded.message, number, upn, &part, now));
+            }
+        }
+    }
+    letters
+}
+
+fn of_pupil(upn: Upn, event: &Event) -> Option<Event> {
+    match event {
+        Event::Marks(part) => {
+            let marks: Vec<_> = part.marks.iter().copied().filter(|(pupil, _)| *pupil == upn).collect();
+            (!marks.is_empty()).then(|| Event::Marks(MarksPart { marks, ..part.clone() }))
+        }
+        Event::Enrolment(pupil, _) | Event::Replay(pupil, _) => (*pupil == upn).then(|| event.clone()),
+        Event::Erasure(_) => None,
+    }
+}
+
+pub(crate) fn dead_letter(message: &Message, number: usize, upn: Upn, event: &Event, now: i64) -> NewDeadLetter {
+    let urn = match event {
+        Event::Marks(part) => i32::try_from(part.school.number()).ok(),
+        Event::Enrolment(_, entry) => i32::try_from(entry.school.number()).ok(),
+        Event::Erasure(_) | Event::Replay(..) => None,
+    };
+    NewDeadLetter {
+        source: "rules".to_owned(),
+        topic: message.topic.to_string(),
+        part: i32::try_from(message.partition).unwrap_or(i32::MAX),
+        message_offset: message.offset,
+        message_at: message.timestamp_ms.unwrap_or(0) * 1_000,
+        headers: "{}".to_owned(),
+        place: format!("event {number}, pupil {}", upn.number()),
+        reason: "held".to_owned(),
+        detail: "the pupil is held; `earlybell dead-letters replay` folds it and lifts the hold".to_owned(),
+        urn,
+        payload: Event::to_slice(std::slice::from_ref(event)),
+        created_at: now,
+    }
+}

@@ -1,0 +1,215 @@
+//! The transaction that makes effects real: compare-and-set on the position row first, then all the rest, or nothing.
+//!
+//! What judging remembers (published levels, the rule set that judged) moves in memory only when the commit is known to be
+//! done (invariant I-3).
+
+use crate::effects::{Effects, Held};
+use crate::partition::{Partition, work_error};
+use attendance::{Timestamp, Upn};
+use store::held::HeldRow;
+use store::outbox::OutboxRow;
+use store::position::{self, Position};
+use store::published::PublishedRow;
+use store::{CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, record};
+use transport::consumer::WorkError;
+
+/// What a transaction did, to be remembered once it is known to be done.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// A batch or a step of what was due.
+    Effects { effects: Effects, next_offset: i64, rows: Vec<OutboxRow> },
+    /// A chunk of a pass: these pupils are written; the checkpoint stands here now.
+    Chunk { written: Vec<Upn>, checkpoint: Option<(i64, i64)>, relayed: Option<i64> },
+}
+
+/// A transaction whose outcome is not known.
+#[derive(Debug)]
+pub(crate) struct Pending(Done);
+
+impl Partition {
+    /// Finds out what became of a commit that was not answered: the version says it. Ours is one more than was held.
+    pub(crate) async fn settle(&mut self) -> Result<(), WorkError> {
+        let Some(Pending(done)) = self.pending.take() else { return Ok(()) };
+        let held = self.position()?.version;
+        let found = position::read(&self.shared.store, &self.shared.events, self.part).await;
+        match found {
+            Ok(Some(found)) if found.version == held + 1 => self.remember(done),
+            Ok(Some(found)) if found.version == held => {
+                tracing::info!(partition = self.part, "a commit that was not answered had not been done");
+                Ok(())
+            }
+            Ok(_) => Err(fenced(self.part)),
+            Err(error) => {
+                self.pending = Some(Pending(done));
+                Err(work_error(error))
+            }
+        }
+    }
+
+    /// Makes effects real and moves the position to `next_offset`.
+    pub(crate) async fn commit(&mut self, next_offset: i64, effects: Effects) -> Result<(), WorkError> {
+        let position = self.position()?.clone();
+        let now = self.shared.clock.wall_now();
+        let rows = outbox_rows(&position, now, &effects);
+        let number = rows.last().map_or(position.outbox_number, |row| row.number);
+        let relayed = self.relayed;
+        let mut tx = self.shared.store.begin().await.map_err(work_error)?;
+        if !position::advance(&mut tx, position.fence(), next_offset, number).await.map_err(work_error)? {
+            return Err(fenced(self.part));
+        }
+        service::fault::point("rules.commit.after_compare_and_set");
+        write(&mut tx, self.part, now, &effects, &rows).await.map_err(work_error)?;
+        if let Some(relayed) = relayed {
+            outbox::delete_through(&mut tx, self.part, relayed).await.map_err(work_error)?;
+        }
+        service::fault::point("rules.commit.before_commit");
+        self.finish(tx, Done::Effects { effects, next_offset, rows }).await?;
+        service::fault::point("rules.commit.after_commit");
+        Ok(())
+    }
+
+    /// Commits; an unknown outcome waits for [`Partition::settle`].
+    pub(crate) async fn finish(&mut self, tx: Tx, done: Done) -> Result<(), WorkError> {
+        match tx.commit().await {
+            Ok(()) => self.remember(done),
+            Err(CommitError::Failed(error)) => Err(work_error(error)),
+            Err(CommitError::Unknown(error)) => {
+                self.pending = Some(Pending(done));
+                Err(WorkError::Unavailable(error.into()))
+            }
+        }
+    }
+
+    fn remember(&mut self, done: Done) -> Result<(), WorkError> {
+        let Some(position) = self.position.as_mut() else {
+            return Err(WorkError::Fatal("committed before it was taken over".into()));
+        };
+        position.version += 1;
+        match done {
+            Done::Effects { effects, next_offset, rows } => {
+                position.next_offset = next_offset;
+                position.outbox_number = rows.last().map_or(position.outbox_number, |row| row.number);
+                self.relayed = None;
+                self.remember_effects(effects);
+                self.waiting.extend(rows);
+            }
+            Done::Chunk { written, checkpoint, relayed } => {
+                if let Some((offset, at)) = checkpoint {
+                    (position.checkpoint_offset, position.checkpoint_at) = (offset, at);
+                }
+                if self.relayed == relayed {
+                    self.relayed = None;
+                }
+                self.remember_written(&written);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what judging remembers.
+    pub(crate) fn remember_effects(&mut self, effects: Effects) {
+        let version = self.in_force().version;
+        let present = self.present_year();
+        for upn in effects.judged {
+            if let Some(pupil) = self.memory.pupils.get_mut(&upn) {
+                if pupil.judged_with != version && pupil.record.year(present).is_some() {
+                    // The stored row tells the next owner which rule set judged.
+                    pupil.judged_with = version;
+                    if !pupil.unwritten.contains(&present) {
+                        pupil.unwritten.push(present);
+                    }
+                    self.memory.unwritten.insert(upn);
+                }
+            }
+            self.memory.due.remove(&upn);
+        }
+        self.shared.metrics.committed(&effects.decided, self.shared.clock.wall_now());
+        for decided in effects.decided {
+            if let Some(pupil) = self.memory.pupils.get_mut(&decided.upn) {
+                pupil.publish(decided.published);
+            }
+        }
+        self.shared.metrics.held_pupils.add(i64::try_from(effects.held.len()).unwrap_or(0));
+        self.shared.metrics.held_pupils.sub(i64::try_from(effects.lifted.len()).unwrap_or(0));
+    }
+}
+
+/// The position row was moved by somebody else.
+pub(crate) fn fenced(part: i32) -> WorkError {
+    WorkError::Fenced(format!("partition {part}'s position row has another version than the one we hold").into())
+}
+
+fn outbox_rows(position: &Position, now: Timestamp, effects: &Effects) -> Vec<OutboxRow> {
+    let numbers = position.outbox_number + 1..;
+    let row = |(number, payload)| OutboxRow { part: position.part, number, put_at: now.micros(), payload };
+    numbers.zip(effects.outbox()).map(row).collect()
+}
+
+async fn write(
+    tx: &mut Tx,
+    part: i32,
+    now: Timestamp,
+    effects: &Effects,
+    rows: &[OutboxRow],
+) -> Result<(), StoreError> {
+    // Erasures first: what is decided for an erased pupil rests on marks that came after.
+    for upn in &effects.erased {
+        let upn = row_upn(*upn);
+        record::delete(tx, upn).await?;
+        enrolment::delete(tx, upn).await?;
+        published::delete(tx, upn).await?;
+        held::lift(tx, upn).await?;
+    }
+    let published: Vec<PublishedRow> = effects.decided.iter().map(|decided| published_row(part, decided)).collect();
+    if !published.is_empty() {
+        published::upsert_many(tx, &published).await?;
+    }
+    for Held { upn, reason, offset } in &effects.held {
+        let (upn, reason) = (row_upn(*upn), reason.clone());
+        held::put(tx, &HeldRow { upn, part, reason, since: now.micros(), event_offset: *offset }).await?;
+    }
+    for upn in &effects.lifted {
+        held::lift(tx, row_upn(*upn)).await?;
+    }
+    if !effects.dead_letters.is_empty() {
+        dead_letter::insert_many(tx, &effects.dead_letters).await?;
+    }
+    for row in rows {
+        outbox::put(tx, row).await?;
+    }
+    Ok(())
+}
+
+fn published_row(part: i32, decided: &crate::effects::Decided) -> PublishedRow {
+    let alert = &decided.published;
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    PublishedRow {
+        upn: row_upn(decided.upn),
+        school_year: alert.year.first_calendar_year(),
+        rule: alert.rule.text().to_owned(),
+        part,
+        alert_id: alert.alert.to_string(),
+        episode: number(alert.published.episode),
+        version: number(alert.published.version),
+        level: alert.published.level.map_or(0, |level| i16::from(level.number())),
+        since: alert.published.since.number(),
+        raised_at: decided.as_of.number(),
+        body: Vec::new(),
+    }
+}
+
+/// A UPN as the tables hold it: 48 bits always fit.
+pub(crate) fn row_upn(upn: Upn) -> i64 {
+    i64::try_from(upn.number()).unwrap_or(i64::MAX)
+}
+
+/// Takes a partition over: version + 1, then read. An old owner is out at its next transaction.
+pub(crate) async fn claim(store: &Store, topic: &str, part: i32, now: Timestamp) -> Result<Position, WorkError> {
+    let mut tx = store.begin().await.map_err(work_error)?;
+    let position = position::claim(&mut tx, topic, part, now.micros()).await.map_err(work_error)?;
+    match tx.commit().await {
+        Ok(()) => Ok(position),
+        // Claiming again only adds one to the version.
+        Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(work_error(error)),
+    }
+}

@@ -1,0 +1,47 @@
+//! What is due without an event: pupils that a take-over folded, and all that an older rule set judged. Taken a step at a
+//! time, through the same judge and the same kind of transaction.
+
+use crate::effects::{Effects, Moment};
+use crate::judging::judge;
+use crate::memory::Cause;
+use crate::partition::Partition;
+use attendance::Upn;
+use transport::consumer::{Next, WorkError};
+
+/// Pupils judged in one step.
+const STEP: usize = 500;
+
+impl Partition {
+    /// Judges a step of what is due. Without changes there is nothing to commit.
+    pub(crate) async fn judge_due(&mut self) -> Result<Next, WorkError> {
+        let in_force = self.in_force();
+        if self.judged_version != in_force.version {
+            let older = self.memory.pupils.iter().filter(|(_, pupil)| pupil.judged_with != in_force.version);
+            self.memory.due.extend(older.map(|(upn, _)| *upn).collect::<Vec<_>>());
+            self.judged_version = in_force.version;
+        }
+        let step: Vec<Upn> = self.memory.due.iter().copied().take(STEP).collect();
+        if step.is_empty() {
+            return Ok(Next::Idle);
+        }
+        let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
+        let present = self.present_year();
+        let mut effects = Effects::default();
+        for upn in &step {
+            if let Err(held) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
+                tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
+                self.memory.hold(held.upn);
+                effects.held.push(held);
+            }
+        }
+        self.mind_holds(effects.held.len())?;
+        if effects.is_durable() {
+            let next = self.position()?.next_offset;
+            self.commit(next, effects).await?;
+            self.relay().await?;
+        } else {
+            self.remember_effects(effects);
+        }
+        Ok(Next::Again)
+    }
+}

@@ -1,0 +1,134 @@
+//! What one transaction of a partition makes real, beside its position: published rows with the outbox, dead letters,
+//! holds, erasures. Values only; `commit` writes them.
+
+use crate::in_force::InForce;
+use crate::memory::Cause;
+use crate::pupil::{PublishedAlert, Pupil, Wanted};
+use attendance::alert::Change;
+use attendance::evidence::Evidence;
+use attendance::judge::Measured;
+use attendance::rate::Counts;
+use attendance::{Session, Upn};
+use prost::Message;
+use proto::v1;
+use store::dead_letter::NewDeadLetter;
+use uuid::Uuid;
+
+/// A change with all that its row and its message need.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) upn: Upn,
+    pub(crate) published: PublishedAlert,
+    pub(crate) as_of: Session,
+    pub(crate) message: v1::AlertChange,
+}
+
+/// What a transaction makes real.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) erased: Vec<Upn>,
+    pub(crate) dead_letters: Vec<NewDeadLetter>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) lifted: Vec<Upn>,
+    /// Pupils that were judged: their rule set moves in memory once this is known to be done.
+    pub(crate) judged: Vec<Upn>,
+}
+
+/// A pupil that is passed over from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) upn: Upn,
+    pub(crate) reason: String,
+    pub(crate) offset: i64,
+}
+
+/// The changes of one outbox row: a message stays far below a broker's limit of 1 MiB.
+const CHANGES_A_ROW: usize = 500;
+
+impl Effects {
+    /// Whether the database has to know of it.
+    pub(crate) fn is_durable(&self) -> bool {
+        let Self { decided, erased, dead_letters, held, lifted, judged: _ } = self;
+        !(decided.is_empty() && erased.is_empty() && dead_letters.is_empty() && held.is_empty() && lifted.is_empty())
+    }
+
+    /// The payloads of the outbox rows, in order. An erasure comes before the changes: what is decided for an erased pupil
+    /// rests on marks that came after.
+    pub(crate) fn outbox(&self) -> Vec<Vec<u8>> {
+        let erased = self.erased.iter().map(|upn| v1::AlertChange {
+            upn: upn.number(),
+            change: v1::Change::Erased.into(),
+            ..Default::default()
+        });
+        let changes: Vec<v1::AlertChange> =
+            erased.chain(self.decided.iter().map(|decided| decided.message.clone())).collect();
+        changes.chunks(CHANGES_A_ROW).map(|part| v1::AlertBatch { changes: part.to_vec() }.encode_to_vec()).collect()
+    }
+}
+
+/// Where and when a decision is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment<'a> {
+    pub(crate) in_force: &'a InForce,
+    /// Under which alert ids are made: the installation's own, so that an id tells nobody the UPN.
+    pub(crate) namespace: Uuid,
+    /// The newest session known.
+    pub(crate) as_of: Session,
+}
+
+/// Completes a wanted change.
+pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted, cause: Cause) -> Decided {
+    let Wanted { year, rule, difference, evidence } = wanted;
+    let published = difference.published;
+    let (first, episode) = (year.first_calendar_year(), published.episode);
+    // What it is about, so that a change that is decided again bears the same id.
+    let about = format!("{}/{rule}/{first}/{episode}", upn.number());
+    let alert = Uuid::new_v5(&moment.namespace, about.as_bytes());
+    let day = moment.as_of.day();
+    let message = v1::AlertChange {
+        alert_id: alert.as_bytes().to_vec(),
+        version: published.version,
+        upn: upn.number(),
+        rule: rule.text().to_owned(),
+        school_year: i32::from(first),
+        episode,
+        change: change_number(difference.change).into(),
+        level: difference.level.number().into(),
+        since: published.since.number(),
+        as_of: moment.as_of.number(),
+        rule_set: u64::try_from(moment.in_force.version).unwrap_or_default(),
+        school_urn: pupil.school(moment.as_of).map_or(0, attendance::Urn::number),
+        home_locality: pupil.roster.home_locality(day).unwrap_or_default().to_owned(),
+        sentence: evidence.sentence(difference.change),
+        evidence: Some(raw_evidence(&evidence)),
+        register_id: cause.register.map(|(id, _)| id.to_vec()).unwrap_or_default(),
+        received_at: cause.register.map_or(0, |(_, at)| at.micros()),
+        caused_by: cause.session.map_or(0, Session::number),
+    };
+    let published = PublishedAlert { year, rule, alert, published };
+    Decided { upn, published, as_of: moment.as_of, message }
+}
+
+fn change_number(change: Change) -> v1::Change {
+    match change {
+        Change::Raised => v1::Change::Raised,
+        Change::Escalated => v1::Change::Escalated,
+        Change::Reduced => v1::Change::Reduced,
+        Change::Cleared => v1::Change::Cleared,
+        Change::Withdrawn => v1::Change::Withdrawn,
+    }
+}
+
+fn raw_evidence(evidence: &Evidence) -> v1::Evidence {
+    let (Counts { possible, authorised, unauthorised }, run_days) = match evidence.measured {
+        Measured::Rate { counts, .. } => (counts, 0),
+        Measured::Run { days, .. } => (evidence.year_to_date, days),
+    };
+    let strip = evidence.strip.iter().map(|mark| v1::StripMark {
+        session: mark.session.number(),
+        school_urn: mark.school.map_or(0, attendance::Urn::number),
+        code: mark.code.number().into(),
+    });
+    v1::Evidence { possible, authorised, unauthorised, run_days, spells: evidence.spells, strip: strip.collect() }
+}

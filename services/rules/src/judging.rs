@@ -1,0 +1,44 @@
+//! Judging pupils: each for itself, so that a rule that fails for one pupil stops that pupil and no other.
+
+use crate::effects::{Decided, Effects, Held, Moment, decide};
+use crate::memory::{Cause, Memory};
+use attendance::alert::Direction;
+use attendance::{SchoolYear, Upn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Judges a pupil for the present school year, and for an earlier one that its events touched. What is wanted goes to
+/// `effects`; a pupil whose judging panics is to be held.
+pub(crate) fn judge(
+    memory: &mut Memory,
+    moment: Moment<'_>,
+    present: SchoolYear,
+    (upn, cause): (Upn, Cause),
+    effects: &mut Effects,
+) -> Result<(), Held> {
+    let Some(pupil) = memory.pupils.get_mut(&upn) else {
+        effects.judged.push(upn);
+        return Ok(());
+    };
+    let earlier = cause.earlier_year.filter(|year| *year < present && pupil.has_open(*year));
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        let mut wanted = Vec::new();
+        if let Some(earlier) = earlier {
+            wanted.extend(pupil.judge(earlier, moment.in_force, Direction::DownOnly));
+        }
+        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any));
+        wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause)).collect::<Vec<Decided>>()
+    }));
+    match judged {
+        Ok(decided) => {
+            effects.decided.extend(decided);
+            effects.judged.push(upn);
+            Ok(())
+        }
+        Err(panic) => Err(Held { upn, reason: format!("judging panicked: {}", panic_text(panic.as_ref())), offset: 0 }),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

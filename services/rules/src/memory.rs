@@ -1,0 +1,140 @@
+//! A partition in memory: its pupils, which of them are held, to be written, or to be judged without an event.
+//!
+//! Folding is all that happens here: no effects. The school years that are loaded whole are named; a record of another
+//! year that is missing here is never taken for empty ([`Memory::missing`]).
+
+use crate::pupil::Pupil;
+use attendance::enrolment::RosterEntry;
+use attendance::{SchoolYear, Session, Timestamp, Upn};
+use proto::{Event, MarksPart};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
+
+/// What named a pupil last: the register that an alert traces back to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) register: Option<([u8; 16], Timestamp)>,
+    /// The newest session with a mark among the events.
+    pub(crate) session: Option<Session>,
+    /// The earliest school year before the present one that a mark touched.
+    pub(crate) earlier_year: Option<SchoolYear>,
+}
+
+/// Pupils named by events, each with its cause.
+pub(crate) type Named = FxHashMap<Upn, Cause>;
+
+/// A partition's pupils.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) pupils: FxHashMap<Upn, Pupil>,
+    /// Pupils that are passed over until a replay lifts their hold.
+    pub(crate) held: FxHashSet<Upn>,
+    /// Pupils with something to be written.
+    pub(crate) unwritten: FxHashSet<Upn>,
+    /// Pupils to be judged though no event names them.
+    pub(crate) due: BTreeSet<Upn>,
+    /// The newest session folded.
+    pub(crate) newest: Option<Session>,
+    /// School years of which every record was loaded.
+    whole: Vec<SchoolYear>,
+}
+
+impl Memory {
+    /// An empty partition, of which the records of `whole` years are to be put in.
+    pub(crate) fn new(whole: Vec<SchoolYear>) -> Self {
+        Self { whole, ..Self::default() }
+    }
+
+    /// The records that must be loaded before these events are folded: a pupil's other school years, each with the year
+    /// before it, for windows that reach back.
+    pub(crate) fn missing<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> Vec<(Upn, SchoolYear)> {
+        let mut missing = BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Marks(part) => {
+                    let year = part.session.school_year();
+                    for year in [year, year.previous()].into_iter().filter(|year| !self.whole.contains(year)) {
+                        let unknown = |upn: &Upn| !self.held.contains(upn) && !self.is_loaded(*upn, year);
+                        missing.extend(part.marks.iter().map(|(upn, _)| *upn).filter(unknown).map(|upn| (upn, year)));
+                    }
+                }
+                Event::Replay(_, parts) => missing.extend(self.missing(parts)),
+                Event::Enrolment(..) | Event::Erasure(_) => {}
+            }
+        }
+        missing.into_iter().collect()
+    }
+
+    /// Every record of the year is here now.
+    pub(crate) fn whole_year(&mut self, year: SchoolYear) {
+        self.whole.push(year);
+    }
+
+    fn is_loaded(&self, upn: Upn, year: SchoolYear) -> bool {
+        self.pupils.get(&upn).is_some_and(|pupil| pupil.loaded.contains(&year))
+    }
+
+    /// Folds a register's part; marks of held pupils are given back.
+    pub(crate) fn fold_marks(&mut self, part: &MarksPart, named: &mut Named) -> Option<MarksPart> {
+        self.newest = self.newest.max(Some(part.session));
+        let mut held_back = Vec::new();
+        for (upn, revision) in &part.marks {
+            if self.held.contains(upn) {
+                held_back.push((*upn, *revision));
+                continue;
+            }
+            self.pupils.entry(*upn).or_default().apply(*upn, part.school, part.session, *revision);
+            self.unwritten.insert(*upn);
+            let cause = named.entry(*upn).or_default();
+            cause.register = Some((part.register, part.received_at));
+            cause.session = cause.session.max(Some(part.session));
+            let year = part.session.school_year();
+            cause.earlier_year = Some(cause.earlier_year.map_or(year, |earlier| earlier.min(year)));
+        }
+        (!held_back.is_empty()).then(|| MarksPart { marks: held_back, ..part.clone() })
+    }
+
+    /// Folds a roster's entry; one of a held pupil is not taken.
+    pub(crate) fn fold_enrolment(&mut self, upn: Upn, entry: &RosterEntry, named: &mut Named) -> Taken {
+        if self.held.contains(&upn) {
+            return Taken::HeldBack;
+        }
+        self.pupils.entry(upn).or_default().enrol(entry.clone());
+        self.unwritten.insert(upn);
+        named.entry(upn).or_default();
+        Taken::Folded
+    }
+
+    /// Everything about a pupil goes out of memory.
+    pub(crate) fn erase(&mut self, upn: Upn) {
+        self.pupils.remove(&upn);
+        self.unwritten.remove(&upn);
+        self.due.remove(&upn);
+    }
+
+    /// Passes a pupil over from now on: its record leaves memory.
+    pub(crate) fn hold(&mut self, upn: Upn) {
+        self.erase(upn);
+        self.held.insert(upn);
+    }
+
+    /// Forgets the records of school years before `oldest` that are written.
+    pub(crate) fn forget_before(&mut self, oldest: SchoolYear) {
+        for pupil in self.pupils.values_mut() {
+            let old: Vec<SchoolYear> =
+                pupil.record.years().map(|record| record.year()).filter(|y| *y < oldest).collect();
+            for year in old.into_iter().filter(|year| !pupil.unwritten.contains(year)).collect::<Vec<_>>() {
+                pupil.record.forget(year);
+                pupil.loaded.retain(|loaded| *loaded != year);
+            }
+        }
+        self.whole.retain(|year| *year >= oldest);
+    }
+}
+
+/// Whether an event was folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Folded,
+    HeldBack,
+}

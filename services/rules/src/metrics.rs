@@ -1,0 +1,107 @@
+//! What rules counts.
+
+use crate::effects::Decided;
+use attendance::Timestamp;
+use proto::v1;
+use service::metrics::{CounterBy, Histogram, IntCounter, IntGauge, IntGaugeVec, Label};
+use transport::{Load, Observer, TopicPartition};
+
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeLabel(v1::Change);
+
+impl Label for ChangeLabel {
+    const NAME: &'static str = "change";
+    const ALL: &'static [Self] = &[
+        Self(v1::Change::Raised),
+        Self(v1::Change::Escalated),
+        Self(v1::Change::Reduced),
+        Self(v1::Change::Cleared),
+        Self(v1::Change::Withdrawn),
+    ];
+
+    fn text(self) -> &'static str {
+        match self.0 {
+            v1::Change::Raised => "raised",
+            v1::Change::Escalated => "escalated",
+            v1::Change::Reduced => "reduced",
+            v1::Change::Cleared => "cleared",
+            v1::Change::Withdrawn => "withdrawn",
+            v1::Change::Erased | v1::Change::Unspecified => "other",
+        }
+    }
+}
+
+service::metrics! {
+    /// What rules counts.
+    pub struct Metrics in "rules" {
+        /// Batches whose effects are committed.
+        batches_total: IntCounter,
+        /// Marks folded with effects.
+        marks_total: IntCounter,
+        /// Alert changes committed.
+        changes_total: CounterBy<ChangeLabel>,
+        /// Pupils whose records were written by a checkpoint.
+        records_written_total: IntCounter,
+        /// Pupils that are held: passed over until a replay.
+        held_pupils: IntGauge,
+        /// Seconds from a register's receipt to the commit of the alert change that it caused.
+        commit_seconds: Histogram [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0],
+        /// Seconds from an alert change's commit to its acknowledgement by Kafka.
+        relay_seconds: Histogram [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0],
+        /// Times that a partition was found taken over by somebody else.
+        fenced_total: IntCounter,
+        /// Messages of a partition that are not worked on yet.
+        lag_messages: IntGaugeVec ["partition"],
+        /// Seconds since a partition's checkpoint last moved.
+        checkpoint_age_seconds: IntGaugeVec ["partition"],
+    }
+}
+
+impl Metrics {
+    pub(crate) fn committed(&self, decided: &[Decided], now: Timestamp) {
+        for decided in decided {
+            self.changes_total.of(ChangeLabel(decided.message.change())).inc();
+            if decided.message.received_at > 0 {
+                self.commit_seconds.observe(seconds(decided.message.received_at, now));
+            }
+        }
+    }
+
+    pub(crate) fn relayed(&self, put_at: i64, now: Timestamp) {
+        self.relay_seconds.observe(seconds(put_at, now));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span in microseconds is far below 2^52")]
+fn seconds(from: i64, to: Timestamp) -> f64 {
+    (to.micros() - from).max(0) as f64 / 1e6
+}
+
+/// Tells the consumer's course to the metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Course(pub(crate) Metrics);
+
+impl Observer for Course {
+    fn fenced(&self, at: &TopicPartition, cause: &str) {
+        self.0.fenced_total.inc();
+        tracing::warn!(partition = at.partition, cause, "somebody else has taken the partition over");
+    }
+
+    fn retrying(&self, at: &TopicPartition, cause: &str) {
+        tracing::warn!(partition = at.partition, cause, "trying again");
+    }
+
+    fn lag(&self, at: &TopicPartition, messages: u64) {
+        let lag = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.0.lag_messages.with_label_values(&[&at.partition.to_string()]).set(lag);
+    }
+
+    fn batch(&self, _at: &TopicPartition, _load: Load) {
+        self.0.batches_total.inc();
+    }
+
+    fn broker_error(&self, reason: &str) {
+        tracing::warn!(reason, "kafka reported an error that passes by itself");
+    }
+}

@@ -1,0 +1,144 @@
+//! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
+
+use crate::in_force::InForce;
+use attendance::alert::{Difference, Direction, Published, difference};
+use attendance::enrolment::{Roster, RosterEntry};
+use attendance::evidence::Evidence;
+use attendance::judge::{Fold, History};
+use attendance::mark::Revision;
+use attendance::record::{Applied, Record};
+use attendance::rule::RuleId;
+use attendance::{Mark, SchoolYear, Session, Upn, Urn};
+use uuid::Uuid;
+
+/// What was last published for a school year and rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedAlert {
+    pub(crate) year: SchoolYear,
+    pub(crate) rule: RuleId,
+    pub(crate) alert: Uuid,
+    pub(crate) published: Published,
+}
+
+/// A change that judging asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) year: SchoolYear,
+    pub(crate) rule: RuleId,
+    pub(crate) difference: Difference,
+    pub(crate) evidence: Evidence,
+}
+
+/// A pupil.
+#[derive(Debug, Default)]
+pub(crate) struct Pupil {
+    pub(crate) record: Record,
+    pub(crate) roster: Roster,
+    pub(crate) published: Vec<PublishedAlert>,
+    /// School years outside of the partition's that were loaded for this pupil alone.
+    pub(crate) loaded: Vec<SchoolYear>,
+    /// School years whose record is to be written.
+    pub(crate) unwritten: Vec<SchoolYear>,
+    pub(crate) roster_unwritten: Unwritten,
+    /// The rule set that judged last; 0 for none.
+    pub(crate) judged_with: i64,
+    fold: Option<Box<CachedFold>>,
+}
+
+/// Whether the stored row lags behind memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    #[default]
+    No,
+    Yes,
+}
+
+/// A fold holds for a school year and a rule set.
+#[derive(Debug)]
+struct CachedFold {
+    year: SchoolYear,
+    rule_set: i64,
+    fold: Fold,
+}
+
+impl Pupil {
+    /// Takes a mark in, and marks its year as to be written: changed or not, a stored record may lack it.
+    pub(crate) fn apply(&mut self, upn: Upn, school: Urn, session: Session, revision: Revision) -> Applied {
+        let applied = self.record.apply(&Mark { upn, school, session, revision });
+        if let (Applied::Changed(session), Some(cached)) = (applied, &mut self.fold) {
+            let year = session.school_year();
+            if year == cached.year {
+                cached.fold.touched(session);
+            } else if year == cached.year.previous() {
+                cached.fold.reset();
+            }
+        }
+        let year = session.school_year();
+        if !self.unwritten.contains(&year) {
+            self.unwritten.push(year);
+        }
+        applied
+    }
+
+    /// Takes a roster's entry in.
+    pub(crate) fn enrol(&mut self, entry: RosterEntry) {
+        self.roster.apply(entry);
+        self.roster_unwritten = Unwritten::Yes;
+    }
+
+    /// What is wanted and not yet published, for a school year.
+    pub(crate) fn judge(&mut self, year: SchoolYear, in_force: &InForce, direction: Direction) -> Vec<Wanted> {
+        let Some(present) = self.record.year(year) else {
+            return Vec::new();
+        };
+        let history = History { previous: self.record.year(year.previous()), present };
+        let fresh = || Box::new(CachedFold { year, rule_set: in_force.version, fold: Fold::default() });
+        let mut cached = self.fold.take().filter(|fold| fold.year == year && fold.rule_set == in_force.version);
+        let cached_fold = cached.get_or_insert_with(fresh);
+        cached_fold.fold.advance(&history, in_force.standard(), |_| {});
+        let mut wanted = Vec::new();
+        let rules = in_force.policy.rules.rules();
+        for (finding, rule) in cached_fold.fold.findings(&history, in_force.standard()).zip(rules) {
+            let published = self.published.iter().find(|held| held.year == year && held.rule == rule.id);
+            if let Some(difference) = difference(published.map(|held| &held.published), &finding, direction) {
+                let evidence = Evidence::of(&finding, &history);
+                wanted.push(Wanted { year, rule: rule.id.clone(), difference, evidence });
+            }
+        }
+        wanted.extend(self.of_rules_no_more(year, in_force, &history));
+        self.fold = cached;
+        wanted
+    }
+
+    /// A rule that the policy took out holds no alert: what it had raised is withdrawn.
+    fn of_rules_no_more(&self, year: SchoolYear, in_force: &InForce, history: &History<'_>) -> Vec<Wanted> {
+        use attendance::judge::{Finding, Measured};
+        let gone = |held: &&PublishedAlert| held.year == year && in_force.policy.rules.rule(&held.rule).is_none();
+        let nothing =
+            Finding { level: None, since: None, ended: None, measured: Measured::Run { days: 0, from: None } };
+        let withdrawn = self.published.iter().filter(gone).filter_map(|held| {
+            let difference = difference(Some(&held.published), &nothing, Direction::DownOnly)?;
+            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&nothing, history) })
+        });
+        withdrawn.collect()
+    }
+
+    /// Remembers what is published from now on.
+    pub(crate) fn publish(&mut self, alert: PublishedAlert) {
+        match self.published.iter_mut().find(|held| held.year == alert.year && held.rule == alert.rule) {
+            Some(held) => *held = alert,
+            None => self.published.push(alert),
+        }
+    }
+
+    /// Whether an alert of a school year is open.
+    pub(crate) fn has_open(&self, year: SchoolYear) -> bool {
+        self.published.iter().any(|held| held.year == year && held.published.level.is_some())
+    }
+
+    /// The pupil's school when `session` is the newest known: by the roster, else by the newest mark.
+    pub(crate) fn school(&self, session: Session) -> Option<Urn> {
+        let by_marks = || self.record.years().last().and_then(attendance::backtest::newest_school);
+        self.roster.school(session.day()).or_else(by_marks)
+    }
+}

@@ -1,0 +1,273 @@
+//! Taking a partition over: load the records, then fold the events from the checkpoint to the position without effects or
+//! judging, mark all that they name as to be written and as due now. Also the loading of single records later on.
+
+use crate::batch::{Decoded, parts_of};
+use crate::commit::{claim, row_upn};
+use crate::effects::{Effects, Held};
+use crate::memory::{Memory, Named};
+use crate::partition::{Partition, work_error};
+use crate::pupil::PublishedAlert;
+use attendance::alert::Published;
+use attendance::rule::{Level, RuleId};
+use attendance::{SchoolYear, Session, Upn};
+use proto::Event;
+use std::collections::BTreeSet;
+use store::published::PublishedRow;
+use store::record::RecordRow;
+use store::{enrolment, held, outbox, published, record};
+use transport::consumer::{Start, WorkError};
+use uuid::Uuid;
+
+/// Outbox rows read at once.
+const OUTBOX_PAGE: u32 = 1_000;
+
+impl Partition {
+    /// Takes the partition over and loads it. Reading goes on at the checkpoint.
+    pub(crate) async fn take_over(&mut self) -> Result<Start, WorkError> {
+        let now = self.shared.clock.wall_now();
+        let position = claim(&self.shared.store, &self.shared.events, self.part, now).await?;
+        let present = self.shared.clock.present_year();
+        self.memory = Memory::new(vec![present.previous(), present]);
+        self.folded = position.checkpoint_offset;
+        let first = position.next_offset == 0 && position.checkpoint_offset == 0;
+        let start = if first { Start::Beginning } else { Start::At(position.checkpoint_offset) };
+        self.position = Some(position);
+        self.load_held().await?;
+        for year in [present.previous(), present] {
+            self.load_year(year).await?;
+        }
+        self.load_rosters().await?;
+        let rows = published::load_partition(&self.shared.store, self.part).await.map_err(work_error)?;
+        for row in &rows {
+            self.put_published(row)?;
+        }
+        self.load_outbox().await?;
+        self.judged_version = 0;
+        self.last_pass = now;
+        service::fault::point("rules.restore.after_load");
+        Ok(start)
+    }
+
+    /// Folds what was folded before, without effects; what it names is due and to be written again. The parts of pupils
+    /// whose stored row did not decode become dead letters.
+    pub(crate) async fn fold_silently(&mut self, known: &[Decoded<'_>]) -> Result<(), WorkError> {
+        let Some(last) = known.last() else { return Ok(()) };
+        self.load_missing(known).await?;
+        let mut named = Named::default();
+        for event in known.iter().flat_map(|decoded| &decoded.events) {
+            self.fold_event_silently(event, &mut named);
+        }
+        self.memory.due.extend(named.into_keys());
+        let next = last.message.offset + 1;
+        if !self.undecoded.is_empty() {
+            let now = self.shared.clock.wall_now().micros();
+            let letters = self.undecoded.iter().flat_map(|upn| parts_of(*upn, known, now)).collect();
+            let effects = Effects { dead_letters: letters, ..Effects::default() };
+            let position = self.position()?.next_offset;
+            self.commit(position, effects).await?;
+        }
+        self.folded = self.folded.max(next);
+        service::fault::point("rules.restore.after_fold");
+        Ok(())
+    }
+
+    fn fold_event_silently(&mut self, event: &Event, named: &mut Named) {
+        match event {
+            // What is held back here became dead letters when it first came.
+            Event::Marks(part) => drop(self.memory.fold_marks(part, named)),
+            Event::Enrolment(upn, entry) => _ = self.memory.fold_enrolment(*upn, entry, named),
+            Event::Erasure(upn) => {
+                self.memory.erase(*upn);
+                named.remove(upn);
+            }
+            Event::Replay(upn, parts) => {
+                if !self.memory.held.contains(upn) {
+                    parts.iter().for_each(|part| self.fold_event_silently(part, named));
+                }
+            }
+        }
+    }
+
+    /// Loads what folding these events needs beyond the years in memory, and the pupils whose hold they lift.
+    pub(crate) async fn load_missing(&mut self, decoded: &[Decoded<'_>]) -> Result<(), WorkError> {
+        let events = || decoded.iter().flat_map(|decoded| &decoded.events);
+        let lifted = events().filter_map(|event| match event {
+            Event::Replay(upn, _) if self.memory.held.contains(upn) => Some(*upn),
+            _ => None,
+        });
+        for upn in lifted.collect::<BTreeSet<_>>() {
+            self.load_pupil(upn).await?;
+        }
+        let newest = events().filter_map(|event| match event {
+            Event::Marks(part) => Some(part.session),
+            _ => None,
+        });
+        let present = newest.max().map_or(self.as_of(), |newest| newest.max(self.as_of())).school_year();
+        let missing = self.memory.missing(events());
+        // A year that has just begun is loaded whole, which costs little: hardly anything of it is stored.
+        let recent: BTreeSet<SchoolYear> =
+            missing.iter().map(|(_, year)| *year).filter(|year| *year >= present.previous()).collect();
+        for year in &recent {
+            self.load_year(*year).await?;
+            self.memory.whole_year(*year);
+        }
+        for (upn, year) in missing.into_iter().filter(|(_, year)| !recent.contains(year)) {
+            let row = record::load(&self.shared.store, row_upn(upn), year.first_calendar_year()).await;
+            if let Some(row) = row.map_err(work_error)? {
+                self.put_record(&row)?;
+            }
+            if !self.memory.held.contains(&upn) {
+                self.memory.pupils.entry(upn).or_default().loaded.push(year);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_held(&mut self) -> Result<(), WorkError> {
+        let rows = held::list(&self.shared.store, self.part).await.map_err(work_error)?;
+        for row in rows {
+            self.memory.held.insert(stored_upn(row.upn)?);
+        }
+        self.shared.metrics.held_pupils.set(i64::try_from(self.memory.held.len()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    async fn load_year(&mut self, year: SchoolYear) -> Result<(), WorkError> {
+        let years = [year.first_calendar_year()];
+        let store = self.shared.store.clone();
+        let mut pages = record::load_partition(&store, self.part, &years);
+        while let Some(rows) = pages.next().await.map_err(work_error)? {
+            for row in &rows {
+                self.put_record(row)?;
+            }
+        }
+        self.hold_undecoded().await
+    }
+
+    async fn load_rosters(&mut self) -> Result<(), WorkError> {
+        let store = self.shared.store.clone();
+        for row in enrolment::load_partition(&store, self.part).await.map_err(work_error)? {
+            let upn = stored_upn(row.upn)?;
+            self.put_roster(upn, &row.body);
+        }
+        self.hold_undecoded().await
+    }
+
+    /// A held pupil as it was stored, before its parts are folded again.
+    async fn load_pupil(&mut self, upn: Upn) -> Result<(), WorkError> {
+        self.memory.held.remove(&upn);
+        let number = row_upn(upn);
+        let present = self.present_year();
+        for year in [present.previous(), present] {
+            let row = record::load(&self.shared.store, number, year.first_calendar_year()).await.map_err(work_error)?;
+            if let Some(row) = row {
+                self.put_record(&row)?;
+            }
+        }
+        if let Some(row) = enrolment::load(&self.shared.store, number).await.map_err(work_error)? {
+            self.put_roster(upn, &row.body);
+        }
+        for row in published::load(&self.shared.store, number).await.map_err(work_error)? {
+            self.put_published(&row)?;
+        }
+        self.hold_undecoded().await
+    }
+
+    async fn load_outbox(&mut self) -> Result<(), WorkError> {
+        self.waiting.clear();
+        loop {
+            let after = self.waiting.back().map_or(0, |row| row.number);
+            let rows = outbox::list(&self.shared.store, self.part, after, OUTBOX_PAGE).await.map_err(work_error)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.waiting.extend(rows);
+        }
+    }
+
+    fn put_record(&mut self, row: &RecordRow) -> Result<(), WorkError> {
+        let upn = stored_upn(row.upn)?;
+        let year = SchoolYear::beginning(row.school_year);
+        if self.memory.held.contains(&upn) {
+            return Ok(());
+        }
+        let pupil = self.memory.pupils.entry(upn).or_default();
+        if pupil.loaded.contains(&year) {
+            return Ok(());
+        }
+        match proto::year_from_bytes(year, &row.body) {
+            Ok(record) => {
+                self.memory.newest = self.memory.newest.max(record.entries().next_back().map(|entry| entry.session));
+                pupil.record.put(record);
+                pupil.judged_with = row.judged_with;
+            }
+            Err(error) => {
+                tracing::error!(partition = self.part, %error, "a stored record does not decode; its pupil is held");
+                self.undecoded.insert(upn);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_roster(&mut self, upn: Upn, body: &[u8]) {
+        if self.memory.held.contains(&upn) {
+            return;
+        }
+        match proto::roster_from_bytes(body) {
+            Ok(roster) => self.memory.pupils.entry(upn).or_default().roster = roster,
+            Err(error) => {
+                tracing::error!(partition = self.part, %error, "a stored roster does not decode; its pupil is held");
+                self.undecoded.insert(upn);
+            }
+        }
+    }
+
+    fn put_published(&mut self, row: &PublishedRow) -> Result<(), WorkError> {
+        let upn = stored_upn(row.upn)?;
+        if self.memory.held.contains(&upn) {
+            return Ok(());
+        }
+        let wrong =
+            |what: &str| WorkError::Fatal(format!("a published row of partition {} has {what}", self.part).into());
+        let rule = RuleId::parse(&row.rule).map_err(|_| wrong("a rule without a name"))?;
+        let alert = Uuid::parse_str(&row.alert_id).map_err(|_| wrong("an alert without an id"))?;
+        let count = |number: i32| u32::try_from(number).map_err(|_| wrong("a count below nought"));
+        let published = Published {
+            level: u8::try_from(row.level).ok().and_then(Level::from_number),
+            since: Session::from_number(row.since),
+            episode: count(row.episode)?,
+            version: count(row.version)?,
+        };
+        let year = SchoolYear::beginning(row.school_year);
+        self.memory.pupils.entry(upn).or_default().publish(PublishedAlert { year, rule, alert, published });
+        Ok(())
+    }
+
+    /// Pupils whose stored row does not decode are held from now on; the row is kept.
+    async fn hold_undecoded(&mut self) -> Result<(), WorkError> {
+        let new: Vec<Upn> = self.undecoded.iter().copied().filter(|upn| !self.memory.held.contains(upn)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let held = |upn: &Upn| Held { upn: *upn, reason: "its stored row does not decode".to_owned(), offset: 0 };
+        let effects = Effects { held: new.iter().map(held).collect(), ..Effects::default() };
+        let next = self.position()?.next_offset;
+        self.commit_at_take_over(next, effects).await?;
+        new.into_iter().for_each(|upn| self.memory.hold(upn));
+        Ok(())
+    }
+
+    /// A transaction within the take-over: of unknown outcome, the take-over is begun again.
+    async fn commit_at_take_over(&mut self, next: i64, effects: Effects) -> Result<(), WorkError> {
+        let done = self.commit(next, effects).await;
+        if done.is_err() {
+            self.pending = None;
+        }
+        done
+    }
+}
+
+fn stored_upn(number: i64) -> Result<Upn, WorkError> {
+    let upn = u64::try_from(number).ok().and_then(Upn::from_number);
+    upn.ok_or_else(|| WorkError::Fatal("a stored row's UPN is none".into()))
+}
