@@ -1,5 +1,5 @@
 //! What every service needs around its own work: takes files, the environment and signals; gives [`config`],
-//! [`telemetry`], [`metrics`], an [`admin`] port, a [`lifecycle`], a [`clock`], and for tests [`fault`] points.
+//! [`telemetry`], [`mod@metrics`], an [`admin`] port, a [`lifecycle`], a [`clock`], and for tests [`fault`] points.
 //!
 //! Knows no topic, table or rule: Kafka is `transport`'s, SQL is `store`'s, attendance is `attendance`'s.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

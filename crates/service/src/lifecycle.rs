@@ -189,6 +189,7 @@ impl Lifecycle {
         let mut received = 0;
         tokio::select! {
             () = self.soft.cancelled() => {}
+            () = self.work.wait() => {}
             () = signals.next() => received = 1,
         }
         tracing::info!(lifecycle.signals = received, "stopping: finishing what is in hand");

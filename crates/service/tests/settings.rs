@@ -181,12 +181,12 @@ fn no_secret_is_shown_by_anything_that_shows_settings() {
 fn no_mistake_shows_a_secret() {
     let files = Files::new();
     let broken = files.write("earlybell.toml", "[database]\nurl = \"postgres://hunter2\n");
-    let error = load(Some(broken), &[]).unwrap_err().to_string();
-    assert!(error.contains("earlybell.toml: is no TOML") && error.contains("line 2"), "{error}");
+    let by_file = load(Some(broken), &[]).unwrap_err().to_string();
+    assert!(by_file.contains("earlybell.toml: is no TOML") && by_file.contains("line 2"), "{by_file}");
     let wrong = [("EARLYBELL__DATABASE__URL", "hunter2"), ("EARLYBELL__KAFKA__SASL_PASSWORD", "hunter2")];
-    let error = load(None, &wrong).unwrap_err().to_string();
+    let by_environment = load(None, &wrong).unwrap_err();
     let sources = Sources { file: None, environment: [("A".to_owned(), "hunter2".into())].into() };
-    for text in [error, format!("{sources:?}"), load(None, &wrong).unwrap_err().to_string()] {
+    for text in [by_file, by_environment.to_string(), format!("{by_environment:?}"), format!("{sources:?}")] {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
@@ -242,4 +242,40 @@ fn the_example_file_says_what_the_defaults_are() {
     };
     assert_eq!(values(&by_example), values(&load(None, &[]).unwrap()));
     assert!(by_example.dump_redacted().lines().filter(|line| line.contains("earlybell.toml:")).count() > 30);
+}
+
+#[test]
+fn a_value_without_sense_is_refused() {
+    for (name, value, what) in [
+        ("EARLYBELL__LOG__LEVEL", "inof", "is no filter of log lines"),
+        ("EARLYBELL__LOG__LEVEL", "info,rules=loud", "is no filter of log lines"),
+        ("EARLYBELL__CONSUMER__SESSION_TIMEOUT", "6m", "write 2s to 5m"),
+        ("EARLYBELL__DATABASE__URL", "mysql://db", "begin it with postgres://"),
+        ("EARLYBELL__KAFKA__BROKERS", "a:1,,b:2", "\"\" is no broker"),
+        ("EARLYBELL__KAFKA__BROKERS", "a:0", "is no broker"),
+        ("EARLYBELL__ADMIN__RULES", "9102", "an address with its port"),
+        ("EARLYBELL__DATABASE__POOL_SIZE", "0", "a whole number from 1"),
+        ("EARLYBELL__RULES__TICK", "", "no duration"),
+    ] {
+        assert_tells(&mistakes(load(None, &[(name, value)])), name, what);
+    }
+}
+
+#[test]
+fn a_password_is_never_sent_readable() {
+    let environment = [
+        ("EARLYBELL__KAFKA__SECURITY", "sasl_plaintext"),
+        ("EARLYBELL__KAFKA__SASL_MECHANISM", "plain"),
+        ("EARLYBELL__KAFKA__SASL_USERNAME", "bell"),
+        ("EARLYBELL__KAFKA__SASL_PASSWORD", "hunter2"),
+    ];
+    let told = mistakes(load(None, &environment));
+    assert_tells(&told, "EARLYBELL__KAFKA__SASL_MECHANISM", "would send the password readable");
+}
+
+#[test]
+fn a_variable_given_in_capital_and_in_small_letters_is_refused() {
+    let told = mistakes(load(None, &[("EARLYBELL__RULES__CHUNK", "1"), ("earlybell__rules__chunk", "2")]));
+    assert_tells(&told, "earlybell__rules__chunk", "is given twice");
+    assert_eq!(load(None, &[("earlybell__rules__chunk", "2")]).unwrap().rules.chunk.get(), 2);
 }

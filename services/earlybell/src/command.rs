@@ -3,8 +3,10 @@
 mod apply;
 mod backtest;
 mod check;
+mod explain;
 mod installation;
 mod migrate;
+mod records;
 mod rules;
 mod serve;
 
@@ -34,6 +36,10 @@ enum Command {
     Apply(apply::Apply),
     /// Runs the rules service: events in, alert changes out.
     Rules(rules::Rules),
+    /// Every pupil's figures, from the database.
+    Records(records::Records),
+    /// Why a child has the alerts it has: the strip, each rule's state. The reading is audited.
+    Explain(explain::Explain),
     /// What the rules would have raised and when, from a file of registers: no broker, no database.
     Backtest(backtest::Backtest),
 }
@@ -47,6 +53,8 @@ impl Earlybell {
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),
             Command::Rules(command) => command.run(config),
+            Command::Records(command) => command.run(config),
+            Command::Explain(command) => command.run(config),
             Command::Backtest(command) => command.run(),
         }
     }

@@ -5,11 +5,15 @@
 mod harness;
 
 use harness::Installation;
-use harness::registers::{Size, expected, produce, stream};
+use harness::registers::{Sending, Size, expected, produce, stream};
+use proto::Event;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::fs;
 use std::time::Duration;
-use transport::{Producer, ProducerConfig};
+use store::record::RecordRow;
+use store::{dead_letter, published};
+use transport::{Outgoing, Producer, ProducerConfig};
 
 const SIZE: Size = Size { pupils: 240, days: 25 };
 
@@ -114,4 +118,154 @@ async fn two_processes_and_a_rebalance_in_mid_stream_change_nothing() {
     first.terminate();
     let status = first.ended(Duration::from_secs(10)).await;
     assert!(status.is_some_and(|status| status.success()), "a stop in order within 10 s: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
+    let mut installation = Installation::start(2).await;
+    let sendings = stream(5, SIZE);
+    let process = installation.service("rules", None);
+    let producer = producer(&installation);
+    for part in sendings.chunks(9) {
+        produce(&producer, 2, part).await;
+    }
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    let folder = installation.folder.path().to_owned();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    fs::write(path("registers.csv"), to_csv(&sendings)).unwrap();
+    let policy = path("");
+    installation.run(&[
+        "backtest",
+        "--registers",
+        &path("registers.csv"),
+        "--policy",
+        &policy,
+        "--records",
+        &path("a.csv"),
+    ]);
+    installation.run(&["records", "export", "--year", "2025/26", "--out", &path("b.csv"), "--by", "checker"]);
+    assert_eq!(fs::read_to_string(path("a.csv")).unwrap(), fs::read_to_string(path("b.csv")).unwrap());
+
+    // Without any event, every pupil is judged by the new rules.
+    let rules = "[[rule]]\nid = \"year-to-date\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = 10\n\
+         levels = { persistent = \"20%\", severe = \"40%\" }\n";
+    fs::write(path("rules.toml"), rules).unwrap();
+    let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);
+    assert!(told.contains("rule year-to-date: changed") && told.contains("rule term: gone"), "{told}");
+    installation.policy = policy::Policy::read(&policy::Files::load(&folder).unwrap()).unwrap().0;
+    let expected = expected(&installation.policy, &sendings);
+    let open = expected.values().map(|outcome| outcome.wanted.len()).sum::<usize>();
+    support::wait_until(Duration::from_secs(30), "all to be judged by the new rules", async || {
+        let mut found = 0;
+        for part in 0..2 {
+            let rows = published::load_partition(&store, part).await.map_err(|error| error.to_string())?;
+            found += rows.iter().filter(|row| row.level > 0).count();
+        }
+        if found == open { Ok(()) } else { Err(format!("{found} open alerts instead of {open}")) }
+    })
+    .await
+    .unwrap();
+    installation.settled(&store).await;
+    installation.check(&store, &expected).await;
+
+    let (upn, _) = expected.iter().find(|(_, outcome)| !outcome.wanted.is_empty()).unwrap();
+    let told = installation.run(&["explain", "--upn", &upn.text(), "--year", "2025/26", "--by", "checker"]);
+    assert!(told.contains("told to the team: episode") && told.contains("newest marks"), "{told}");
+    let audit = store::audit::list(&store, 0, 100).await.unwrap();
+    let acts: Vec<&str> = audit.iter().map(|entry| entry.act.action.as_str()).collect();
+    assert_eq!(acts, ["policy.apply", "records.export", "policy.apply", "pupil.explain"]);
+    process.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_pupil_leaves_nothing_and_begins_anew() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(6, SIZE);
+    let expected = expected(&installation.policy, &sendings);
+    let (upn, _) = expected.iter().find(|(_, outcome)| !outcome.wanted.is_empty()).unwrap();
+    let mut process = installation.service("rules", None);
+    let producer = producer(&installation);
+    for part in sendings.chunks(20) {
+        produce(&producer, 1, part).await;
+    }
+    send(&producer, &[Event::Erasure(*upn)]).await;
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    let number = i64::try_from(upn.number()).unwrap();
+    assert_eq!(store::record::load(&store, number, 2025).await.unwrap(), None);
+    assert_eq!(published::load(&store, number).await.unwrap(), []);
+    // A new owner folds the same events again and does not bring the pupil back.
+    process.kill();
+    process = installation.service("rules", None);
+    for part in sendings.chunks(20) {
+        produce(&producer, 1, part).await;
+    }
+    installation.settled(&store).await;
+    let raised = published::load(&store, number).await.unwrap();
+    assert!(!raised.is_empty() && raised.iter().all(|row| row.episode == 1), "alerts begin anew: {raised:?}");
+    drop(process);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_row_that_does_not_decode_holds_its_pupil_and_no_other() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(7, SIZE);
+    let (before, after) = sendings.split_at(sendings.len() / 2);
+    let mut process = installation.service("rules", None);
+    let producer = producer(&installation);
+    produce(&producer, 1, before).await;
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    process.kill();
+    let expected = expected(&installation.policy, &sendings);
+    let upn = *expected.keys().next().unwrap();
+    let number = i64::try_from(upn.number()).unwrap();
+    let sound = store::record::load(&store, number, 2025).await.unwrap().unwrap();
+    put(&store, RecordRow { body: b"broken".to_vec(), ..sound.clone() }).await;
+
+    process = installation.service("rules", None);
+    produce(&producer, 1, after).await;
+    installation.settled(&store).await;
+    let held = store::held::list(&store, 0).await.unwrap();
+    assert_eq!(held.iter().map(|row| row.upn).collect::<Vec<_>>(), [number]);
+    let filter = dead_letter::Filter { reason: Some("held"), urn: None, state: dead_letter::State::Open };
+    let letters = dead_letter::list(&store, filter, 0, 1_000).await.unwrap();
+    let parts: Vec<Event> =
+        letters.iter().flat_map(|letter| Event::of_slice(&letter.letter.payload).unwrap()).collect();
+    let sent = after.iter().filter(|sending| sending.marks.iter().any(|(pupil, _)| *pupil == upn)).count();
+    assert_eq!(parts.len(), sent, "every register with a mark of the pupil");
+
+    // With the row mended, a replay folds the parts and lifts the hold.
+    put(&store, sound).await;
+    send(&producer, &[Event::Replay(upn, parts)]).await;
+    installation.settled(&store).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
+    installation.check(&store, &expected).await;
+    drop(process);
+}
+
+async fn put(store: &store::Store, row: RecordRow) {
+    let mut tx = store.begin().await.unwrap();
+    store::record::upsert_many(&mut tx, &[row]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn send(producer: &Producer, events: &[Event]) {
+    let message =
+        Outgoing { partition: Some(0), ..Outgoing::keyed("attendance.events.v1", Vec::new(), Event::to_slice(events)) };
+    producer.send_all(vec![message]).await.unwrap();
+}
+
+/// The sendings as a file of registers.
+fn to_csv(sendings: &[Sending]) -> String {
+    let mut text = "school_urn,date,session,upn,code,revised_at\n".to_owned();
+    for sending in sendings {
+        let (day, half) = (sending.session.day(), sending.session.half().text());
+        for (upn, revision) in &sending.marks {
+            let (upn, code, at) = (upn.text(), revision.code, revision.revised_at);
+            text += &format!("{},{day},{half},{upn},{code},{at}\n", sending.school);
+        }
+    }
+    text
 }

@@ -18,6 +18,7 @@ mod partition;
 mod pupil;
 mod relay;
 mod restore;
+pub mod snapshot;
 
 pub use in_force::{InForce, InForceError, load as load_in_force};
 pub use metrics::Metrics;

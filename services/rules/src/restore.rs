@@ -156,6 +156,8 @@ impl Partition {
     /// A held pupil as it was stored, before its parts are folded again.
     async fn load_pupil(&mut self, upn: Upn) -> Result<(), WorkError> {
         self.memory.held.remove(&upn);
+        // The row may have been mended since.
+        self.undecoded.remove(&upn);
         let number = row_upn(upn);
         let present = self.present_year();
         for year in [present.previous(), present] {

@@ -1,7 +1,7 @@
 //! `earlybell apply DIR`: puts a policy in force, after verifying all of it and telling what changes. Going back to an old
 //! policy is applying it again: it becomes a new version, so that two rule sets never share one.
 
-use super::installation::{block_on, settings, store as open};
+use super::installation::{Actor, block_on, settings, store as open};
 use crate::command::check;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -20,9 +20,8 @@ pub(crate) struct Apply {
     /// Does not ask.
     #[arg(long)]
     yes: bool,
-    /// Who decides: kept with the version.
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    actor: Actor,
 }
 
 impl Apply {
@@ -49,10 +48,10 @@ impl Apply {
     async fn put(&self, store: &Store, files: &Files) -> anyhow::Result<i64> {
         let now = Clock::wall().wall_now().micros();
         let mut tx = store.begin().await?;
-        let version = policy_set::put_in_force(&mut tx, &serde_json::to_string(files)?, &self.by, now).await?;
+        let version = policy_set::put_in_force(&mut tx, &serde_json::to_string(files)?, &self.actor.by, now).await?;
         let act = audit::Act {
             at: now,
-            actor: self.by.clone(),
+            actor: self.actor.by.clone(),
             action: "policy.apply".to_owned(),
             upn: None,
             detail: format!("version {version}"),

@@ -3,7 +3,7 @@
 mod judged;
 mod read;
 mod summary;
-mod write;
+pub(crate) mod write;
 
 use crate::command::check;
 use anyhow::Context;

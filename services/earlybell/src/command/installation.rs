@@ -1,11 +1,15 @@
 //! What commands need of an installation: its settings, its database, its Kafka.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use attendance::{Session, Upn};
+use clap::Args;
+use service::clock::{Clock, NewestSession};
 use service::config::{Settings, Sources};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
-use store::{Options, Store};
+use store::installation::{self, Installation};
+use store::{Options, Store, audit};
 use transport::Connection;
 
 /// The settings of this process.
@@ -41,4 +45,57 @@ pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
     // Kafka's clients may still be closing: they hold nobody up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
+}
+
+/// The installation's row.
+pub(crate) async fn founded(store: &Store) -> anyhow::Result<Installation> {
+    let founded = installation::get(store).await?;
+    founded.ok_or_else(|| anyhow!("the database holds no installation; run `earlybell migrate`"))
+}
+
+/// The installation's clock as it stands.
+pub(crate) fn clock(installation: &Installation) -> Clock {
+    clock_and_hand(installation).0
+}
+
+/// The installation's clock, and what moves it where the installation runs by registers.
+pub(crate) fn clock_and_hand(installation: &Installation) -> (Clock, NewestSession) {
+    let newest = NewestSession::none();
+    if let Some(session) = installation.clock_session {
+        newest.advance(Session::from_number(session));
+    }
+    let clock = match installation.clock {
+        installation::Clock::Wall => Clock::wall(),
+        installation::Clock::Registers => Clock::wall().by_registers(newest.clone()),
+    };
+    (clock, newest)
+}
+
+/// Who runs a command that reads or decides something about children: kept in the audit.
+#[derive(Debug, Args)]
+pub(crate) struct Actor {
+    /// Who asks: kept in the audit.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub(crate) by: String,
+}
+
+impl Actor {
+    /// Writes the audit's row of a reading, before anything is shown.
+    pub(crate) async fn audit(
+        &self,
+        store: &Store,
+        action: &str,
+        upn: Option<Upn>,
+        detail: &str,
+    ) -> anyhow::Result<()> {
+        let act = audit::Act {
+            at: Clock::wall().wall_now().micros(),
+            actor: self.by.clone(),
+            action: action.to_owned(),
+            upn: upn.and_then(|upn| i64::try_from(upn.number()).ok()),
+            detail: detail.to_owned(),
+        };
+        audit::append_alone(store, &act).await.context("the audit's row could not be written: nothing is shown")?;
+        Ok(())
+    }
 }

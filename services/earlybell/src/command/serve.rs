@@ -2,7 +2,6 @@
 //! in what they start.
 
 use super::installation;
-use anyhow::anyhow;
 use service::admin::{Admin, Told};
 use service::clock::{Clock, NewestSession};
 use service::config::Settings;
@@ -14,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::{Store, installation as founded};
+use store::Store;
 use transport::Connection;
 
 /// What a service is given.
@@ -54,13 +53,7 @@ async fn run(
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::of_process()?;
     let store = installation::store(&settings, name).await?;
-    let founded = founded::get(&store).await?;
-    let founded = founded.ok_or_else(|| anyhow!("the database holds no installation; run `earlybell migrate`"))?;
-    let newest = NewestSession::none();
-    let clock = match founded.clock {
-        founded::Clock::Wall => Clock::wall(),
-        founded::Clock::Registers => Clock::wall().by_registers(newest.clone()),
-    };
+    let (clock, newest) = installation::clock_and_hand(&installation::founded(&store).await?);
     let (registry, readiness) = (Registry::new(), Readiness::new());
     let lifecycle = Lifecycle::new(DRAIN);
     let port = Admin::bind(admin(&settings), settings.admin.header_timeout).await?;

@@ -2,7 +2,9 @@
 
 use super::judged::Judged;
 use anyhow::Context;
+use attendance::Upn;
 use attendance::backtest::AlertLine;
+use attendance::rate::{Counts, Status};
 use ingest::Reason;
 use ingest::parse::columns::RefusedRow;
 use std::collections::BTreeMap;
@@ -14,17 +16,23 @@ pub(crate) fn rate(rate: Option<f64>) -> String {
     rate.map_or_else(String::new, |rate| format!("{rate:.6}"))
 }
 
+/// The columns of a file of records.
+pub(crate) const RECORD_COLUMNS: [&str; 7] =
+    ["upn", "possible", "absent", "authorised", "unauthorised", "rate", "status"];
+
+/// A pupil's line of a file of records.
+pub(crate) fn record_fields(upn: Upn, counts: Counts, status: Status) -> [String; 7] {
+    let numbers = [counts.possible, counts.absent(), counts.authorised, counts.unauthorised];
+    let [possible, absent, authorised, unauthorised] = numbers.map(|number| number.to_string());
+    [upn.text(), possible, absent, authorised, unauthorised, rate(counts.rate()), status.text().to_owned()]
+}
+
 /// Writes a line a pupil.
 pub(crate) fn records(path: &Path, judged: &Judged) -> anyhow::Result<()> {
     let mut file = csv::Writer::from_path(path)?;
-    file.write_record(["upn", "possible", "absent", "authorised", "unauthorised", "rate", "status"])?;
+    file.write_record(RECORD_COLUMNS)?;
     for pupil in &judged.pupils {
-        let counts = pupil.outcome.counts;
-        let numbers = [counts.possible, counts.absent(), counts.authorised, counts.unauthorised];
-        let [possible, absent, authorised, unauthorised] = numbers.map(|number| number.to_string());
-        let status = pupil.outcome.status.text().to_owned();
-        let fields = [pupil.upn.text(), possible, absent, authorised, unauthorised, rate(counts.rate()), status];
-        file.write_record(fields)?;
+        file.write_record(record_fields(pupil.upn, pupil.outcome.counts, pupil.outcome.status))?;
     }
     Ok(file.flush()?)
 }
