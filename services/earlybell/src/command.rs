@@ -9,6 +9,7 @@ mod migrate;
 mod records;
 mod rules;
 mod serve;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Command {
     Records(records::Records),
     /// Why a child has the alerts it has: the strip, each rule's state. The reading is audited.
     Explain(explain::Explain),
+    /// Writes a year of registers of an invented county, calibrated to the DfE's figures for Dorset.
+    Simulate(simulate::Simulate),
     /// What the rules would have raised and when, from a file of registers: no broker, no database.
     Backtest(backtest::Backtest),
 }
@@ -55,6 +58,7 @@ impl Earlybell {
             Command::Rules(command) => command.run(config),
             Command::Records(command) => command.run(config),
             Command::Explain(command) => command.run(config),
+            Command::Simulate(command) => command.run(),
             Command::Backtest(command) => command.run(),
         }
     }

@@ -170,7 +170,7 @@ pub(crate) fn plus(day: Date, days: i64) -> Date {
     day.saturating_add(Span::new().days(days))
 }
 
-fn is_weekend(day: Date) -> bool {
+pub(crate) fn is_weekend(day: Date) -> bool {
     matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 

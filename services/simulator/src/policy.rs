@@ -1,9 +1,10 @@
-//! The county's part of an authority's policy folder: `schools.csv` as GIAS writes it, and `localities.csv`.
-//! Takes a county; gives names and texts, ASCII only and thus valid Windows-1252; whoever calls writes the files.
+//! The county's part of an authority's policy folder: `authority.toml` with its calendar, `schools.csv` as GIAS writes it,
+//! and `localities.csv`. Takes a county; gives names and texts, ASCII only and thus valid Windows-1252; whoever calls writes the files.
 
+use crate::calendar::{days_between, is_weekend, plus};
 use crate::county::County;
 use crate::schools::School;
-use crate::types::Phase;
+use crate::types::{Locality, Phase};
 
 /// A file of the policy folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +35,28 @@ const GIAS_COLUMNS: [&str; 14] = [
 /// `schools.csv` and `localities.csv`.
 pub fn policy_files(county: &County) -> Vec<PolicyFile> {
     vec![
+        PolicyFile { name: "authority.toml", text: authority_toml(county) },
         PolicyFile { name: "schools.csv", text: schools_csv(county) },
         PolicyFile { name: "localities.csv", text: localities_csv(county) },
     ]
+}
+
+/// The authority with its localities and the county's calendar: three terms of two half terms, and each school day's
+/// weekday in between that is none.
+fn authority_toml(county: &County) -> String {
+    let names: Vec<String> = Locality::ALL.iter().map(|locality| format!("{:?}", locality.name())).collect();
+    let mut text = format!("name = \"Invented County\"\ncode = 900\nlocalities = [{}]\n", names.join(", "));
+    let calendar = county.calendar();
+    for (name, halves) in ["autumn", "spring", "summer"].iter().zip(calendar.half_terms().chunks(2)) {
+        if let [first, .., last] | [first @ last] = halves {
+            text += &format!("\n[[calendar.term]]\nname = \"{name}\"\nfirst = \"{}\"\nlast = \"{}\"\n", first.0, last.1);
+            let between = (0..=days_between(first.0, last.1)).map(|days| plus(first.0, days.into()));
+            for closed in between.filter(|day| !is_weekend(*day) && !calendar.days().contains(day)) {
+                text += &format!("\n[[calendar.closed]]\nname = \"holiday\"\nfirst = \"{closed}\"\n");
+            }
+        }
+    }
+    text
 }
 
 fn schools_csv(county: &County) -> String {
