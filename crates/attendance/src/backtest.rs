@@ -105,6 +105,7 @@ pub fn pupil(
         for Known { mark, .. } in together {
             match record.apply(mark) {
                 Applied::Changed(session) => fold.touched(session),
+                Applied::Confirmed => {}
                 Applied::Superseded => superseded += 1,
             }
         }

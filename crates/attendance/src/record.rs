@@ -12,6 +12,8 @@ use crate::{Code, Mark, SchoolYear, Session, Timestamp, Urn};
 pub enum Applied {
     /// It is what counts now, for the session given.
     Changed(Session),
+    /// It is newer than what was there and says the same code: nothing is to be judged anew.
+    Confirmed,
     /// A revision as new or newer was there already.
     Superseded,
 }
@@ -122,7 +124,13 @@ impl YearRecord {
         match self.entries.binary_search_by_key(&(number, school), |e| (e.session, e.school)) {
             Err(at) => self.entries.insert(at, entry),
             Ok(at) => match self.entries.get_mut(at) {
-                Some(held) if held.revision() < revision => *held = entry,
+                Some(held) if held.revision() < revision => {
+                    let same = held.code == entry.code;
+                    *held = entry;
+                    if same {
+                        return Applied::Confirmed;
+                    }
+                }
                 _ => return Applied::Superseded,
             },
         }
@@ -226,6 +234,7 @@ mod tests {
         assert_eq!(record.apply(&newer), Applied::Changed(newer.session));
         assert_eq!(record.apply(&mark(900_001, "2025-09-03", Code::N, 1)), Applied::Superseded);
         assert_eq!(record.apply(&newer), Applied::Superseded, "a repetition is not newer");
+        assert_eq!(record.apply(&mark(900_001, "2025-09-03", Code::I, 3)), Applied::Confirmed);
         assert_eq!(record.year(SchoolYear::beginning(2025)).unwrap().counts().authorised, 1);
     }
 

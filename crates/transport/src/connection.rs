@@ -2,11 +2,12 @@
 //! librdkafka's log lines to `tracing`. Keeps nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 /// Where Kafka is, and who we say we are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Connection {
     /// `host:port`, several separated by commas.
     pub bootstrap: String,
@@ -14,6 +15,15 @@ pub struct Connection {
     pub client_id: String,
     /// Further librdkafka properties (security above all). What a client sets itself wins over these.
     pub properties: BTreeMap<String, String>,
+}
+
+/// Names of properties only: values may be passwords.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        let mut shown = f.debug_struct("Connection");
+        shown.field("bootstrap", &self.bootstrap).field("client_id", &self.client_id).field("properties", &names).finish()
+    }
 }
 
 impl Connection {

@@ -9,10 +9,9 @@ use std::time::Duration;
 section! {
     /// How topics are read.
     Consumer in "consumer" {
-        /// After this long without a heartbeat the group gives our partitions away; 2s to 5m (classic group protocol).
+        /// After this long without a heartbeat the group gives our partitions away; 2s to 5m (classic group
+        /// protocol). A partition that is taken away may finish its work for half of it.
         session_timeout: Duration = "10s";
-        /// How long a partition that is taken away may finish its work; less than half of `session_timeout`.
-        drain: Duration = "4s";
         /// The most messages that are worked on at once.
         batch_messages: NonZeroU32 = "500";
         /// The most bytes of messages that are worked on at once.
@@ -33,9 +32,6 @@ impl Check for Consumer {
     fn check(&self, reader: &mut Reader) {
         if !(Self::SHORTEST..=Self::LONGEST).contains(&self.session_timeout) {
             reader.refuse(Self::NAME, "session_timeout", "is out of range; write 2s to 5m");
-        }
-        if self.drain >= self.session_timeout / 2 {
-            reader.refuse(Self::NAME, "drain", "must be shorter than half of consumer.session_timeout; lower it");
         }
         if self.stall <= self.session_timeout {
             reader.refuse(Self::NAME, "stall", "must be longer than consumer.session_timeout; raise it");

@@ -52,7 +52,6 @@ impl Installation {
             .env("EARLYBELL__ADMIN__INGEST", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0")
-            .env("EARLYBELL__CONSUMER__DRAIN", "1s")
             .env("EARLYBELL__LOG__FORMAT", "text")
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
