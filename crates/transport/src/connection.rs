@@ -22,7 +22,11 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.properties.keys().collect();
         let mut shown = f.debug_struct("Connection");
-        shown.field("bootstrap", &self.bootstrap).field("client_id", &self.client_id).field("properties", &names).finish()
+        shown
+            .field("bootstrap", &self.bootstrap)
+            .field("client_id", &self.client_id)
+            .field("properties", &names)
+            .finish()
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod connection;
 pub mod consumer;
+mod embedded;
 pub mod message;
 pub mod producer;
 mod read;
@@ -17,6 +18,7 @@ pub use connection::Connection;
 pub use consumer::{
     Cause, ConsumerConfig, ConsumerError, Load, Next, NoObserver, Observer, Release, Start, WorkError, Worker, run,
 };
+pub use embedded::{Embedded, EmbeddedError, PARTITION_BYTES};
 pub use message::{Header, Message};
 pub use producer::{Compression, Outgoing, ProduceError, Producer, ProducerConfig};
 pub use read::{ReadError, read_range};

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 #[command(name = "earlybell", version, about, arg_required_else_help = true)]
 pub(crate) struct Earlybell {
     /// The file of settings; without it ./earlybell.toml, where there is one. The environment goes before the file:
-    /// EARLYBELL__KAFKA__BROKERS=…
+    /// `EARLYBELL__KAFKA__BROKERS=…`
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum Command {
     /// Puts a policy folder in force, after verifying it and telling what changes.
     Apply(apply::Apply),
     /// Runs the rules service: events in, alert changes out.
-    Rules(rules::Rules),
+    Rules,
     /// Every pupil's figures, from the database.
     Records(records::Records),
     /// Why a child has the alerts it has: the strip, each rule's state. The reading is audited.
@@ -55,7 +55,7 @@ impl Earlybell {
             Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),
-            Command::Rules(command) => command.run(config),
+            Command::Rules => rules::run(config),
             Command::Records(command) => command.run(config),
             Command::Explain(command) => command.run(config),
             Command::Simulate(command) => command.run(),

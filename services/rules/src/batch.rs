@@ -13,6 +13,13 @@ use store::dead_letter::NewDeadLetter;
 use transport::Message;
 use transport::consumer::WorkError;
 
+/// Where an event stands: its number within the message.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    message: &'a Message,
+    number: usize,
+}
+
 /// A message's events.
 pub(crate) struct Decoded<'a> {
     pub(crate) message: &'a Message,
@@ -36,7 +43,8 @@ impl Partition {
         let mut named = Named::default();
         for decoded in new {
             for (number, event) in decoded.events.iter().enumerate() {
-                self.fold(decoded.message, number, event, &mut named, &mut effects);
+                let at = At { message: decoded.message, number };
+                self.fold(at, event, &mut named, &mut effects);
             }
         }
         self.judge_named(named, new, &mut effects)?;
@@ -48,7 +56,7 @@ impl Partition {
     }
 
     /// Folds one event, with its effects beside judging.
-    fn fold(&mut self, message: &Message, number: usize, event: &Event, named: &mut Named, effects: &mut Effects) {
+    fn fold(&mut self, at: At<'_>, event: &Event, named: &mut Named, effects: &mut Effects) {
         match event {
             Event::Marks(part) => {
                 self.shared.metrics.marks_total.inc_by(u64::try_from(part.marks.len()).unwrap_or(0));
@@ -56,14 +64,14 @@ impl Partition {
                     let clock = self.shared.clock.wall_now().micros();
                     for (upn, revision) in &held_back.marks {
                         let part = MarksPart { marks: vec![(*upn, *revision)], ..held_back.clone() };
-                        effects.dead_letters.push(dead_letter(message, number, *upn, &Event::Marks(part), clock));
+                        effects.dead_letters.push(dead_letter(at, *upn, &Event::Marks(part), clock));
                     }
                 }
             }
             Event::Enrolment(upn, entry) => {
                 if self.memory.fold_enrolment(*upn, entry, named) == Taken::HeldBack {
                     let clock = self.shared.clock.wall_now().micros();
-                    effects.dead_letters.push(dead_letter(message, number, *upn, event, clock));
+                    effects.dead_letters.push(dead_letter(at, *upn, event, clock));
                 }
             }
             Event::Erasure(upn) => {
@@ -76,7 +84,7 @@ impl Partition {
                 self.memory.held.remove(upn);
                 effects.lifted.push(*upn);
                 for part in parts {
-                    self.fold(message, number, part, named, effects);
+                    self.fold(at, part, named, effects);
                 }
             }
         }
@@ -131,7 +139,8 @@ pub(crate) fn parts_of(upn: Upn, messages: &[Decoded<'_>], now: i64) -> Vec<NewD
     for decoded in messages {
         for (number, event) in decoded.events.iter().enumerate() {
             if let Some(part) = of_pupil(upn, event) {
-                letters.push(dead_letter(decoded.message, number, upn, &part, now));
+                let at = At { message: decoded.message, number };
+                letters.push(dead_letter(at, upn, &part, now));
             }
         }
     }
@@ -149,7 +158,7 @@ fn of_pupil(upn: Upn, event: &Event) -> Option<Event> {
     }
 }
 
-pub(crate) fn dead_letter(message: &Message, number: usize, upn: Upn, event: &Event, now: i64) -> NewDeadLetter {
+fn dead_letter(At { message, number }: At<'_>, upn: Upn, event: &Event, now: i64) -> NewDeadLetter {
     let urn = match event {
         Event::Marks(part) => i32::try_from(part.school.number()).ok(),
         Event::Enrolment(_, entry) => i32::try_from(entry.school.number()).ok(),

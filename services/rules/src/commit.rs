@@ -111,15 +111,16 @@ impl Partition {
         let version = self.in_force().version;
         let present = self.present_year();
         for upn in effects.judged {
-            if let Some(pupil) = self.memory.pupils.get_mut(&upn) {
-                if pupil.judged_with != version && pupil.record.year(present).is_some() {
-                    // The stored row tells the next owner which rule set judged.
-                    pupil.judged_with = version;
-                    if !pupil.unwritten.contains(&present) {
-                        pupil.unwritten.push(present);
-                    }
-                    self.memory.unwritten.insert(upn);
+            if let Some(pupil) = self.memory.pupils.get_mut(&upn)
+                && pupil.judged_with != version
+                && pupil.record.year(present).is_some()
+            {
+                // The stored row tells the next owner which rule set judged.
+                pupil.judged_with = version;
+                if !pupil.unwritten.contains(&present) {
+                    pupil.unwritten.push(present);
                 }
+                self.memory.unwritten.insert(upn);
             }
             self.memory.due.remove(&upn);
         }

@@ -5,6 +5,7 @@
 
 use crate::pupil::Pupil;
 use attendance::enrolment::RosterEntry;
+use attendance::record::YearRecord;
 use attendance::{SchoolYear, Session, Timestamp, Upn};
 use proto::{Event, MarksPart};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -121,9 +122,9 @@ impl Memory {
     /// Forgets the records of school years before `oldest` that are written.
     pub(crate) fn forget_before(&mut self, oldest: SchoolYear) {
         for pupil in self.pupils.values_mut() {
-            let old: Vec<SchoolYear> =
-                pupil.record.years().map(|record| record.year()).filter(|y| *y < oldest).collect();
-            for year in old.into_iter().filter(|year| !pupil.unwritten.contains(year)).collect::<Vec<_>>() {
+            let years = pupil.record.years().map(YearRecord::year);
+            let written = |year: &SchoolYear| *year < oldest && !pupil.unwritten.contains(year);
+            for year in years.filter(written).collect::<Vec<_>>() {
                 pupil.record.forget(year);
                 pupil.loaded.retain(|loaded| *loaded != year);
             }

@@ -82,7 +82,9 @@ impl Partition {
             }
             Event::Replay(upn, parts) => {
                 if !self.memory.held.contains(upn) {
-                    parts.iter().for_each(|part| self.fold_event_silently(part, named));
+                    for part in parts {
+                        self.fold_event_silently(part, named);
+                    }
                 }
             }
         }
@@ -255,7 +257,9 @@ impl Partition {
         let effects = Effects { held: new.iter().map(held).collect(), ..Effects::default() };
         let next = self.position()?.next_offset;
         self.commit_at_take_over(next, effects).await?;
-        new.into_iter().for_each(|upn| self.memory.hold(upn));
+        for upn in new {
+            self.memory.hold(upn);
+        }
         Ok(())
     }
 

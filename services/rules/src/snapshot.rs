@@ -61,7 +61,9 @@ impl Snapshot {
                     let what = format!("offset {} of partition {part}", message.offset);
                     SnapshotError::Contract { what, error }
                 })?;
-                folded.iter().for_each(|event| snapshot.fold(event, only));
+                for event in &folded {
+                    snapshot.fold(event, only);
+                }
             }
         }
         Ok(snapshot)
@@ -138,7 +140,11 @@ impl Snapshot {
                 self.memory.fold_enrolment(*upn, entry, &mut named);
             }
             Event::Erasure(upn) if wanted(upn) => self.memory.erase(*upn),
-            Event::Replay(upn, parts) if wanted(upn) => parts.iter().for_each(|part| self.fold(part, only)),
+            Event::Replay(upn, parts) if wanted(upn) => {
+                for part in parts {
+                    self.fold(part, only);
+                }
+            }
             Event::Enrolment(..) | Event::Erasure(_) | Event::Replay(..) => {}
         }
     }

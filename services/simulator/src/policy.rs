@@ -49,7 +49,8 @@ fn authority_toml(county: &County) -> String {
     let calendar = county.calendar();
     for (name, halves) in ["autumn", "spring", "summer"].iter().zip(calendar.half_terms().chunks(2)) {
         if let [first, .., last] | [first @ last] = halves {
-            text += &format!("\n[[calendar.term]]\nname = \"{name}\"\nfirst = \"{}\"\nlast = \"{}\"\n", first.0, last.1);
+            text +=
+                &format!("\n[[calendar.term]]\nname = \"{name}\"\nfirst = \"{}\"\nlast = \"{}\"\n", first.0, last.1);
             let between = (0..=days_between(first.0, last.1)).map(|days| plus(first.0, days.into()));
             for closed in between.filter(|day| !is_weekend(*day) && !calendar.days().contains(day)) {
                 text += &format!("\n[[calendar.closed]]\nname = \"holiday\"\nfirst = \"{closed}\"\n");

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transport::{
-    Connection, ConsumerConfig, ConsumerError, NoObserver, Outgoing, Producer, ProducerConfig, TopicPartition, run,
+    Connection, ConsumerConfig, ConsumerError, Embedded, NoObserver, Outgoing, Producer, ProducerConfig,
+    TopicPartition, run,
 };
 
 use crate::book::{Book, Clerk};
@@ -18,14 +17,13 @@ use crate::book::{Book, Clerk};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) enum Ground {
-    /// Never destroyed: a client that outlives its cluster, as after a failed assertion, would hang.
-    Mock(&'static MockCluster<'static, DefaultProducerContext>),
+    Mock(Embedded),
     Real,
 }
 
 impl Ground {
     pub(crate) fn mock() -> Self {
-        Self::Mock(Box::leak(Box::new(MockCluster::new(1).expect("mock cluster"))))
+        Self::Mock(Embedded::start().expect("mock cluster"))
     }
 
     pub(crate) async fn real() -> Self {
@@ -35,17 +33,18 @@ impl Ground {
 
     pub(crate) fn connection(&self) -> Connection {
         let brokers = match self {
-            Self::Mock(cluster) => cluster.bootstrap_servers(),
+            Self::Mock(cluster) => cluster.brokers(),
             Self::Real => support::kafka().brokers().to_owned(),
         };
         Connection::new(brokers, "story")
     }
 
     pub(crate) async fn topic(&self, name: &str, partitions: u32) -> Arc<str> {
-        let count = i32::try_from(partitions).expect("few");
         match self {
-            Self::Mock(cluster) => cluster.create_topic(name, count, 1).expect("topic"),
-            Self::Real => support::kafka().create_topic(name, count).await.expect("topic"),
+            Self::Mock(cluster) => cluster.create_topic(name, partitions).expect("topic"),
+            Self::Real => {
+                support::kafka().create_topic(name, i32::try_from(partitions).expect("few")).await.expect("topic");
+            }
         }
         name.into()
     }

@@ -1,18 +1,13 @@
 //! `earlybell rules`: the rules service.
 
 use super::serve::{Serving, serve};
-use clap::Args;
 use rules::{Metrics, Parts};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[derive(Debug, Args)]
-pub(crate) struct Rules {}
-
-impl Rules {
-    pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-        serve(config, "rules", |settings| settings.admin.rules, start)
-    }
+/// Runs until it is asked to stop.
+pub(crate) fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    serve(config, "rules", |settings| settings.admin.rules, start)
 }
 
 /// Starts the service's tasks.

@@ -93,13 +93,12 @@ impl Installation {
             for message in messages.await.unwrap() {
                 for change in v1::AlertBatch::decode(&*message.payload).unwrap().changes {
                     let versions = sent.entry(change.alert_id.clone()).or_default();
-                    match versions.get(&change.version) {
-                        Some(before) => assert_eq!(before, &change, "a repetition says the same"),
-                        None => {
-                            assert_eq!(change.version as usize, versions.len() + 1, "versions come in order");
-                            versions.insert(change.version, change);
-                        }
+                    if let Some(before) = versions.get(&change.version) {
+                        assert_eq!(before, &change, "a repetition says the same");
+                        continue;
                     }
+                    assert_eq!(change.version as usize, versions.len() + 1, "versions come in order");
+                    versions.insert(change.version, change);
                 }
             }
         }

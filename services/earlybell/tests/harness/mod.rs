@@ -1,6 +1,5 @@
 //! An installation on real Kafka and PostgreSQL, an invented stream of registers, and an independent checker that only
 //! reads topics and tables.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's harness fails by panicking")]
 
 pub(crate) mod checker;
 pub(crate) mod registers;

@@ -30,7 +30,7 @@ pub(crate) struct Sending {
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) pupils: u32,
-    pub(crate) days: i32,
+    pub(crate) days: usize,
 }
 
 /// Writes a policy whose rules fire soon.
@@ -54,7 +54,7 @@ pub(crate) fn stream(seed: u64, size: Size) -> Vec<Sending> {
     let chances: Vec<f64> = (0..size.pupils).map(|_| *[0.02, 0.05, 0.1, 0.15, 0.5].choose(&mut rng).unwrap()).collect();
     let first = Day::parse("2025-09-01").unwrap();
     let mut sendings = Vec::new();
-    for day in (0..).map(|days| first.plus(days)).filter(|day| day.weekday() < 5).take(size.days as usize) {
+    for day in (0..).map(|days| first.plus(days)).filter(|day| day.weekday() < 5).take(size.days) {
         for half in [attendance::Half::Am, attendance::Half::Pm] {
             for (number, school) in SCHOOLS.iter().enumerate() {
                 let session = Session::new(day, half);
