@@ -1,10 +1,12 @@
-//! Fault points, for tests that kill a service at an exact place. Takes the environment variable `EARLYBELL_FAULT`;
-//! gives an abort, as sudden as `kill -9`: no destructor runs, no buffer is flushed.
+//! Fault points, for tests that kill or freeze a service at an exact place. Takes the environment variable
+//! `EARLYBELL_FAULT`; gives an abort, as sudden as `kill -9`: no destructor runs, no buffer is flushed; or a freeze.
 //!
 //! `EARLYBELL_FAULT=rules.batch.after_commit` ends the process when that point is passed for the first time,
 //! `EARLYBELL_FAULT=rules.batch.after_commit:3` for the third. One point a process. The process dies of SIGABRT, which
 //! a test tells from an ordinary failure, and says on standard error which point it was. The variable is read at the
 //! first point passed. A count that is no number aborts there too: a fault test must never pass because no fault came.
+//! `EARLYBELL_FAULT=rules.batch.before_commit:3:freeze` stops the process there instead, as SIGSTOP does, until it is sent
+//! SIGCONT: an owner that wakes up after its partition has moved on.
 //!
 //! Only builds with debug assertions have fault points; in release builds [`point`] is nothing at all.
 
@@ -13,18 +15,32 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Where to abort.
+    /// What happens at the point.
+    #[derive(Debug, PartialEq, Eq)]
+    pub(super) enum Kind {
+        Abort,
+        Freeze,
+    }
+
+    /// Where it happens.
     #[derive(Debug, PartialEq, Eq)]
     pub(super) struct Plan {
         pub(super) name: String,
         pub(super) nth: u32,
+        pub(super) kind: Kind,
     }
 
     pub(super) fn plan(text: &str) -> Result<Plan, String> {
-        let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
+        let (place, kind) = match text.strip_suffix(":freeze") {
+            Some(place) => (place, Kind::Freeze),
+            None => (text, Kind::Abort),
+        };
+        let (name, nth) = place.split_once(':').unwrap_or((place, "1"));
         match nth.parse() {
-            Ok(nth) if nth > 0 => Ok(Plan { name: name.to_owned(), nth }),
-            _ => Err(format!("EARLYBELL_FAULT={text:?} has no count after the colon; write name or name:n")),
+            Ok(nth) if nth > 0 => Ok(Plan { name: name.to_owned(), nth, kind }),
+            _ => Err(format!(
+                "EARLYBELL_FAULT={text:?} has no count after the colon; write name, name:n or name:n:freeze"
+            )),
         }
     }
 
@@ -38,7 +54,20 @@ mod armed {
         };
         let Some(plan) = PLAN.get_or_init(read) else { return };
         if plan.name == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == plan.nth {
-            abort(&format!("fault point {name} passed for time {}: aborting", plan.nth));
+            let passed = format!("fault point {name} passed for time {}", plan.nth);
+            match plan.kind {
+                Kind::Abort => abort(&format!("{passed}: aborting")),
+                Kind::Freeze => freeze(&format!("{passed}: freezing")),
+            }
+        }
+    }
+
+    /// Stops every thread of this process.
+    fn freeze(why: &str) {
+        eprintln!("{why}");
+        let stopped = std::process::Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            abort("the process cannot stop itself");
         }
     }
 
@@ -60,12 +89,14 @@ pub fn point(name: &'static str) {
 
 #[cfg(all(test, debug_assertions))]
 mod tests {
-    use super::armed::{Plan, plan};
+    use super::armed::{Kind, Plan, plan};
 
     #[test]
     fn a_plan_is_a_name_and_a_count() {
-        assert_eq!(plan("rules.batch"), Ok(Plan { name: "rules.batch".to_owned(), nth: 1 }));
-        assert_eq!(plan("rules.batch:3"), Ok(Plan { name: "rules.batch".to_owned(), nth: 3 }));
+        let plan_of = |nth, kind| Ok(Plan { name: "rules.batch".to_owned(), nth, kind });
+        assert_eq!(plan("rules.batch"), plan_of(1, Kind::Abort));
+        assert_eq!(plan("rules.batch:3"), plan_of(3, Kind::Abort));
+        assert_eq!(plan("rules.batch:3:freeze"), plan_of(3, Kind::Freeze));
         assert!(plan("rules.batch:x").is_err() && plan("rules.batch:0").is_err() && plan("rules.batch:").is_err());
     }
 }

@@ -3,7 +3,10 @@
 
 mod harness;
 
+use attendance::mark::Revision;
+use attendance::{Code, Day, Half, SchoolYear, Session, Upn, Urn};
 use harness::Installation;
+use harness::checker::EVENTS;
 use harness::registers::{Sending, Size, expected, produce, stream};
 use proto::Event;
 use rand::{Rng, SeedableRng};
@@ -11,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use std::fs;
 use std::time::Duration;
 use store::record::RecordRow;
-use store::{dead_letter, published};
+use store::{dead_letter, position, published};
 use transport::{Outgoing, Producer, ProducerConfig};
 
 const SIZE: Size = Size { pupils: 240, days: 25 };
@@ -69,7 +72,9 @@ async fn aborted_at_every_named_point_nothing_is_lost_or_doubled() {
         "rules.relay.before_send:2",
         "rules.relay.after_send:2",
         "rules.checkpoint.in_chunk:2",
-        "rules.checkpoint.after_chunk:2",
+        "rules.checkpoint.after_chunk:5",
+        "rules.checkpoint.after_pass:2",
+        "rules.checkpoint.after_pass:3",
         "rules.restore.after_load:2",
     ];
     let sendings = stream(3, SIZE);
@@ -117,6 +122,66 @@ async fn two_processes_and_a_rebalance_in_mid_stream_change_nothing() {
     first.terminate();
     let status = first.ended(Duration::from_secs(10)).await;
     assert!(status.is_some_and(|status| status.success()), "a stop in order within 10 s: {status:?}");
+}
+
+/// I-4. The owner stands still with a batch in hand for longer than its session lasts; another takes the partition over
+/// and works on; then the old owner wakes up and commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_owner_that_wakes_up_commits_nothing() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(8, SIZE);
+    let producer = producer(&installation);
+    let parts: Vec<_> = sendings.chunks(sendings.len().div_ceil(6)).collect();
+    let store = installation.store().await;
+    let mut from = 0;
+    for point in ["rules.batch.before_commit:1:freeze", "rules.checkpoint.before_chunk:1:freeze"] {
+        let mut old = installation.service("rules", Some(point));
+        for few in parts[from].chunks(5) {
+            produce(&producer, 1, few).await;
+        }
+        old.frozen().await;
+        let mut new = installation.service("rules", None);
+        for few in parts[from + 1].chunks(5) {
+            produce(&producer, 1, few).await;
+        }
+        installation.settled(&store).await;
+        let before = position::read(&store, EVENTS, 0).await.unwrap().unwrap();
+        // The new owner is gone: whoever moves the row now is the old one, awake again.
+        new.kill();
+        old.thaw();
+        for few in parts[from + 2].chunks(5) {
+            produce(&producer, 1, few).await;
+        }
+        installation.settled(&store).await;
+        let after = position::read(&store, EVENTS, 0).await.unwrap().unwrap();
+        assert!(after.next_offset > before.next_offset && after.version > before.version, "{after:?} after {before:?}");
+        old.kill();
+        from += 3;
+    }
+    installation.check(&store, &expected(&installation.policy, &sendings)).await;
+}
+
+/// Commits fail, or are not answered, again and again: a batch is folded anew, changes nothing, and its alerts are owed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cuts_its_connections_costs_nothing_but_time() {
+    let installation = Installation::start(2).await;
+    let sendings = stream(9, SIZE);
+    let process = installation.service("rules", None);
+    let producer = producer(&installation);
+    let database = sqlx::PgPool::connect(&installation.database).await.unwrap();
+    let cut =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'earlybell rules'";
+    let mut cuts: i64 = 0;
+    for few in sendings.chunks(2) {
+        produce(&producer, 2, few).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        cuts += sqlx::query_scalar::<_, i64>(cut).fetch_one(&database).await.unwrap();
+    }
+    assert!(cuts > 20, "only {cuts} connections were cut");
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    installation.check(&store, &expected(&installation.policy, &sendings)).await;
+    process.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,4 +332,42 @@ fn to_csv(sendings: &[Sending]) -> String {
         }
     }
     text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_year_before_a_late_mark_may_take_back_but_never_raises() {
+    let installation = Installation::start(1).await;
+    let process = installation.service("rules", None);
+    let producer = producer(&installation);
+    let (one, other) = (Upn::parse("A900001000001").unwrap(), Upn::parse("A900001000002").unwrap());
+    let marks = |first: &str, codes: [Code; 2], later: i64| -> Vec<Sending> {
+        let first = Session::new(Day::parse(first).unwrap(), Half::Am).number();
+        let sending = |number| {
+            let session = Session::from_number(first + number);
+            let revised_at = session.begins().plus_micros(later);
+            let mark = |upn, code| (upn, Revision { revised_at, code, minutes_late: None });
+            let marks = vec![mark(one, codes[0]), mark(other, codes[1])];
+            Sending { school: Urn::new(900_001).unwrap(), session, marks }
+        };
+        (0..30).map(sending).collect()
+    };
+    let store = installation.store().await;
+    let open = async |upn: Upn| -> Vec<(i16, String)> {
+        let rows = published::load(&store, i64::try_from(upn.number()).unwrap()).await.unwrap();
+        rows.into_iter().filter(|row| row.level > 0).map(|row| (row.school_year, row.rule)).collect()
+    };
+    produce(&producer, 1, &marks("2025-06-02", [Code::O, Code::Present], 1)).await;
+    installation.settled(&store).await;
+    assert!(open(one).await.contains(&(2024, "year-to-date".to_owned())), "raised while the year lasted");
+
+    produce(&producer, 1, &marks("2025-09-01", [Code::Present, Code::Present], 1)).await;
+    // In October it turns out that the two had been taken for each other.
+    produce(&producer, 1, &marks("2025-06-02", [Code::Present, Code::O], 10_000_000_000_000)).await;
+    installation.settled(&store).await;
+    assert_eq!(open(one).await, [], "what was disproved is taken back");
+    assert_eq!(open(other).await, [], "nothing is raised for a year that is over");
+    let record = store::record::load(&store, i64::try_from(other.number()).unwrap(), 2024).await.unwrap().unwrap();
+    let counts = proto::year_from_bytes(SchoolYear::beginning(2024), &record.body).unwrap().counts();
+    assert_eq!((counts.possible, counts.unauthorised), (30, 30), "but the figures are right");
+    process.terminate();
 }

@@ -74,6 +74,7 @@ impl Partition {
         service::fault::point("rules.checkpoint.after_chunk");
         self.shared.metrics.records_written_total.inc_by(u64::try_from(written.len()).unwrap_or(0));
         if last {
+            service::fault::point("rules.checkpoint.after_pass");
             self.last_pass = self.shared.clock.wall_now();
             self.memory.forget_before(self.present_year().previous());
             return Ok(Next::Idle);
@@ -90,6 +91,7 @@ impl Partition {
     ) -> Result<(), WorkError> {
         let (records, rosters) = self.rows(&written);
         let (now, relayed) = (self.shared.clock.wall_now().micros(), self.relayed);
+        service::fault::point("rules.checkpoint.before_chunk");
         let mut tx = self.shared.store.begin().await.map_err(work_error)?;
         let held = position.fence();
         let ours = match checkpoint {

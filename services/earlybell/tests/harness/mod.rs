@@ -51,6 +51,9 @@ impl Installation {
             .env("EARLYBELL__ADMIN__INGEST", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0")
+            // Passes of many chunks, one after the other: batches come in between.
+            .env("EARLYBELL__RULES__CHUNK", "20")
+            .env("EARLYBELL__RULES__CHECKPOINT_EVERY", "300ms")
             .env("EARLYBELL__LOG__FORMAT", "text")
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
@@ -87,6 +90,23 @@ impl Process {
         drop(self.0.wait());
     }
 
+    /// Waits until it stands still (stopped by a signal).
+    pub(crate) async fn frozen(&self) {
+        let stat = format!("/proc/{}/stat", self.0.id());
+        support::wait_until(Duration::from_mins(1), "the process to freeze", async || {
+            let text = std::fs::read_to_string(&stat).map_err(|error| error.to_string())?;
+            let state = text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            if state == Some('T') { Ok(()) } else { Err(format!("state {state:?}")) }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Wakes it up.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
     /// Waits for it to end by itself, and says how; none where it did not within the time.
     pub(crate) async fn ended(&mut self, within: Duration) -> Option<std::process::ExitStatus> {
         let deadline = tokio::time::Instant::now() + within;
@@ -101,7 +121,11 @@ impl Process {
 
     /// Asks it to stop in order (SIGTERM).
     pub(crate) fn terminate(&self) {
-        let done = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
         assert!(done.success());
     }
 }
