@@ -74,7 +74,7 @@ async fn aborted_at_every_named_point_nothing_is_lost_or_doubled() {
         "rules.checkpoint.in_chunk:2",
         "rules.checkpoint.after_chunk:5",
         "rules.checkpoint.after_pass:2",
-        "rules.checkpoint.after_pass:3",
+        "rules.checkpoint.after_pass:1",
         "rules.restore.after_load:2",
     ];
     let sendings = stream(3, SIZE);

@@ -83,13 +83,8 @@ fn seconds(from: i64, to: Timestamp) -> f64 {
 pub(crate) struct Course(pub(crate) Metrics);
 
 impl Observer for Course {
-    fn fenced(&self, at: &TopicPartition, cause: &str) {
+    fn fenced(&self, _at: &TopicPartition, _cause: &str) {
         self.0.fenced_total.inc();
-        tracing::warn!(partition = at.partition, cause, "somebody else has taken the partition over");
-    }
-
-    fn retrying(&self, at: &TopicPartition, cause: &str) {
-        tracing::warn!(partition = at.partition, cause, "trying again");
     }
 
     fn lag(&self, at: &TopicPartition, messages: u64) {
@@ -99,9 +94,5 @@ impl Observer for Course {
 
     fn batch(&self, _at: &TopicPartition, _load: Load) {
         self.0.batches_total.inc();
-    }
-
-    fn broker_error(&self, reason: &str) {
-        tracing::warn!(reason, "kafka reported an error that passes by itself");
     }
 }
