@@ -53,8 +53,10 @@ service::metrics! {
         fenced_total: IntCounter,
         /// Messages of a partition that are not worked on yet.
         lag_messages: IntGaugeVec ["partition"],
-        /// Seconds since a partition's checkpoint last moved.
+        /// Seconds since a partition's checkpoint last moved; 0 where it stands at the position.
         checkpoint_age_seconds: IntGaugeVec ["partition"],
+        /// Seconds that the oldest alert change of a partition has waited for Kafka since its commit; 0 where none waits.
+        outbox_age_seconds: IntGaugeVec ["partition"],
     }
 }
 
@@ -66,6 +68,14 @@ impl Metrics {
                 self.commit_seconds.observe(seconds(decided.message.received_at, now));
             }
         }
+    }
+
+    /// How far a partition lags behind in what is not counted in messages.
+    pub(crate) fn ages(&self, part: i32, checkpoint_at: Option<i64>, oldest_waiting: Option<i64>, now: Timestamp) {
+        let part = part.to_string();
+        let age = |since: i64| (now.micros() - since).max(0) / 1_000_000;
+        self.checkpoint_age_seconds.with_label_values(&[&part]).set(checkpoint_at.map_or(0, age));
+        self.outbox_age_seconds.with_label_values(&[&part]).set(oldest_waiting.map_or(0, age));
     }
 
     pub(crate) fn relayed(&self, put_at: i64, now: Timestamp) {
@@ -94,5 +104,9 @@ impl Observer for Course {
 
     fn batch(&self, _at: &TopicPartition, _load: Load) {
         self.0.batches_total.inc();
+    }
+
+    fn broker_error(&self, reason: &str) {
+        tracing::warn!(reason, "kafka reported an error that passes by itself");
     }
 }

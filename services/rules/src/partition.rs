@@ -145,6 +145,12 @@ impl Worker for Partition {
 
     async fn tick(&mut self) -> Result<Next, WorkError> {
         self.settle().await?;
+        if let Some(position) = &self.position {
+            let waiting = self.waiting.front().map(|row| row.put_at);
+            let now = self.shared.clock.wall_now();
+            let behind = position.checkpoint_offset < position.next_offset;
+            self.shared.metrics.ages(self.part, behind.then_some(position.checkpoint_at), waiting, now);
+        }
         self.relay().await?;
         let busy = std::mem::replace(&mut self.busy, Busy::No);
         if !self.is_caught_up() {
