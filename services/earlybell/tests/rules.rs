@@ -161,6 +161,23 @@ async fn a_frozen_owner_that_wakes_up_commits_nothing() {
     installation.check(&store, &expected(&installation.policy, &sendings)).await;
 }
 
+/// Folding the same batch again changes nothing: every pupil that it names is judged all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_whose_commit_failed_is_judged_when_it_comes_again() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(10, SIZE);
+    let producer = producer(&installation);
+    for few in sendings.chunks(5) {
+        produce(&producer, 1, few).await;
+    }
+    // All of it is one batch, and that fails.
+    let process = installation.service("rules", Some("rules.commit.refused:1:fail"));
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    installation.check(&store, &expected(&installation.policy, &sendings)).await;
+    process.terminate();
+}
+
 /// Commits fail, or are not answered, again and again: a batch is folded anew, changes nothing, and its alerts are owed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_cuts_its_connections_costs_nothing_but_time() {

@@ -63,6 +63,9 @@ impl Partition {
             outbox::delete_through(&mut tx, self.part, relayed).await.map_err(work_error)?;
         }
         service::fault::point("rules.commit.before_commit");
+        if service::fault::fails("rules.commit.refused") {
+            return Err(WorkError::Unavailable("a fault that a test asked for".into()));
+        }
         self.finish(tx, Done::Effects { effects, next_offset, rows }).await?;
         service::fault::point("rules.commit.after_commit");
         Ok(())
