@@ -91,7 +91,9 @@ impl Partition {
     ) -> Result<(), WorkError> {
         let (records, rosters) = self.rows(&written);
         let (now, relayed) = (self.shared.clock.wall_now().micros(), self.relayed);
-        service::fault::point("rules.checkpoint.before_chunk");
+        if !records.is_empty() {
+            service::fault::point("rules.checkpoint.before_chunk");
+        }
         let mut tx = self.shared.store.begin().await.map_err(work_error)?;
         let held = position.fence();
         let ours = match checkpoint {

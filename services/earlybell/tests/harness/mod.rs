@@ -52,7 +52,7 @@ impl Installation {
             .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0")
             // Passes of many chunks, one after the other: batches come in between.
-            .env("EARLYBELL__RULES__CHUNK", "3")
+            .env("EARLYBELL__RULES__CHUNK", "5")
             .env("EARLYBELL__RULES__CHECKPOINT_EVERY", "300ms")
             .env("EARLYBELL__LOG__FORMAT", "text")
             .current_dir(self.folder.path())
