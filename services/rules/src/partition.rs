@@ -65,7 +65,7 @@ pub(crate) struct Partition {
     pub(crate) pending: Option<Pending>,
     pub(crate) pass: Option<Pass>,
     pub(crate) last_pass: Timestamp,
-    /// Whether a batch came since the last tick: a backlog writes less often.
+    /// Whether a large batch came since the last tick: a backlog writes less often.
     pub(crate) busy: Busy,
     /// The next offset to fold; below the position's while the take-over folds silently.
     pub(crate) folded: i64,
@@ -76,7 +76,10 @@ pub(crate) struct Partition {
     pub(crate) held_lately: Vec<i64>,
 }
 
-/// Whether batches come one after another.
+/// Messages that come at once only where many wait.
+const BACKLOG: usize = 100;
+
+/// Whether a backlog is worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Busy {
     No,
@@ -138,7 +141,9 @@ impl Worker for Partition {
     }
 
     async fn batch(&mut self, messages: Vec<Message>) -> Result<(), WorkError> {
-        self.busy = Busy::Yes;
+        if messages.len() >= BACKLOG {
+            self.busy = Busy::Yes;
+        }
         self.settle().await?;
         self.take(&messages).await
     }
