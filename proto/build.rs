@@ -3,7 +3,7 @@
 use std::io::{Error, Result};
 
 fn main() -> Result<()> {
-    let files = ["event", "alert", "record"].map(|name| format!("attendance/v1/{name}.proto"));
+    let files = ["event", "alert", "record", "register"].map(|name| format!("attendance/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=attendance");
     let descriptors = protox::compile(&files, ["."]).map_err(Error::other)?;
     prost_build::Config::new().compile_fds(descriptors)

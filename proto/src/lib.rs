@@ -6,10 +6,12 @@
 mod enrolment;
 mod event;
 mod record;
+mod register;
 
 pub use enrolment::{roster_from_bytes, roster_to_bytes};
 pub use event::{Event, MarksPart};
 pub use record::{year_from_bytes, year_to_bytes};
+pub use register::RosterPart;
 
 /// The generated types.
 pub mod v1 {

@@ -2,6 +2,9 @@
 
 use crate::files::AUTHORITY;
 use crate::problem::{Place, Problems};
+use crate::receivers::RawReceiver;
+use crate::routes::{self, Notify, Raw, RawNotify, RawRoute, RawTeam};
+use crate::suppliers::{self, RawSupplier, Suppliers};
 use attendance::calendar::{Calendar, Calendars};
 use attendance::code::RetiredCodes;
 use attendance::{Code, Day, Urn};
@@ -19,6 +22,16 @@ struct RawAuthority {
     school_calendar: Vec<RawSchoolCalendar>,
     #[serde(default)]
     retired_codes: BTreeMap<String, String>,
+    #[serde(default)]
+    notify: RawNotify,
+    #[serde(default)]
+    receiver: Vec<RawReceiver>,
+    #[serde(default)]
+    team: Vec<RawTeam>,
+    #[serde(default)]
+    route: Vec<RawRoute>,
+    #[serde(default)]
+    supplier: Vec<RawSupplier>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +66,8 @@ pub(crate) struct Authority {
     pub(crate) localities: Vec<String>,
     pub(crate) calendars: Calendars,
     pub(crate) retired_codes: RetiredCodes,
+    pub(crate) notify: Notify,
+    pub(crate) suppliers: Suppliers,
     schools: Vec<Urn>,
 }
 
@@ -95,8 +110,29 @@ pub(crate) fn read(text: &str) -> Result<Authority, Problems> {
         }
     }
     let retired_codes = retired_codes(&raw.retired_codes, &mut problems);
+    let notify = problems.take(notify(&raw)).unwrap_or_default();
+    let suppliers = problems.take(suppliers::read(&raw.supplier)).unwrap_or_default();
     let code = code.unwrap_or_default();
-    problems.or(Authority { name: raw.name, code, localities: raw.localities, calendars, retired_codes, schools })
+    problems.or(Authority {
+        name: raw.name,
+        code,
+        localities: raw.localities,
+        calendars,
+        retired_codes,
+        notify,
+        suppliers,
+        schools,
+    })
+}
+
+fn notify(raw: &RawAuthority) -> Result<Notify, Problems> {
+    routes::read(&Raw {
+        notify: &raw.notify,
+        receivers: &raw.receiver,
+        teams: &raw.team,
+        routes: &raw.route,
+        localities: &raw.localities,
+    })
 }
 
 fn localities(names: &[String], problems: &mut Problems) {

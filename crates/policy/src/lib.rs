@@ -9,17 +9,21 @@
 mod authority;
 pub mod files;
 mod problem;
+pub mod receivers;
+pub mod routes;
 mod rules;
 mod schools;
+mod suppliers;
 
 use attendance::calendar::Calendars;
 use attendance::code::RetiredCodes;
 use attendance::rule::RuleSet;
 use attendance::{Day, Urn};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use files::Files;
 pub use problem::{Place, Problem, Problems};
+pub use routes::Notify;
 pub use schools::School;
 
 /// The rules that the program ships with.
@@ -42,6 +46,10 @@ pub struct Policy {
     pub calendars: Calendars,
     /// What becomes of retired codes.
     pub retired_codes: RetiredCodes,
+    /// The suppliers that write registers to Kafka themselves, each with the schools that it may carry.
+    pub suppliers: BTreeMap<String, BTreeSet<Urn>>,
+    /// Receivers and routes of messages.
+    pub notify: Notify,
 }
 
 impl Policy {
@@ -68,6 +76,8 @@ impl Policy {
                     rules,
                     calendars: authority.calendars,
                     retired_codes: authority.retired_codes,
+                    suppliers: authority.suppliers,
+                    notify: authority.notify,
                 };
                 Ok((policy, warnings))
             }

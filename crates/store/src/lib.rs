@@ -12,16 +12,22 @@
 #[macro_use]
 mod statement;
 
+pub mod api_key;
 pub mod audit;
+pub mod casework;
 pub mod dead_letter;
+pub mod delivery;
 pub mod enrolment;
 pub mod held;
 pub mod installation;
 pub mod outbox;
+pub mod person;
 pub mod policy_set;
 pub mod position;
 pub mod published;
 pub mod record;
+pub mod register;
+pub mod token;
 
 mod codes;
 mod connection;

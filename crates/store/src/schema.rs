@@ -14,12 +14,26 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 1] = [Step {
-    number: 1,
-    name: "foundation",
-    postgres: include_str!("../migrations/postgres/0001_foundation.sql"),
-    sqlite: include_str!("../migrations/sqlite/0001_foundation.sql"),
-}];
+const STEPS: [Step; 3] = [
+    Step {
+        number: 1,
+        name: "foundation",
+        postgres: include_str!("../migrations/postgres/0001_foundation.sql"),
+        sqlite: include_str!("../migrations/sqlite/0001_foundation.sql"),
+    },
+    Step {
+        number: 2,
+        name: "ingest",
+        postgres: include_str!("../migrations/postgres/0002_ingest.sql"),
+        sqlite: include_str!("../migrations/sqlite/0002_ingest.sql"),
+    },
+    Step {
+        number: 3,
+        name: "notifier",
+        postgres: include_str!("../migrations/postgres/0003_notifier.sql"),
+        sqlite: include_str!("../migrations/sqlite/0003_notifier.sql"),
+    },
+];
 
 /// The version that this program needs: the number of its last migration.
 const WANTED: i64 = {

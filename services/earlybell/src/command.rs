@@ -3,13 +3,19 @@
 mod apply;
 mod backtest;
 mod check;
+mod dead_letters;
+mod deliveries;
 mod explain;
+mod ingest;
 mod installation;
+mod key;
 mod migrate;
+mod notifier;
 mod records;
 mod rules;
 mod serve;
 mod simulate;
+mod token;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -35,8 +41,20 @@ enum Command {
     Check(check::Check),
     /// Puts a policy folder in force, after verifying it and telling what changes.
     Apply(apply::Apply),
+    /// Runs the ingest service: registers and rosters in, events out.
+    Ingest,
+    /// Ingest keys of schools and suppliers.
+    Key(key::Key),
+    /// What could not be used: list it, show it, send it again.
+    DeadLetters(dead_letters::DeadLetters),
     /// Runs the rules service: events in, alert changes out.
     Rules,
+    /// Runs the notifier: alert changes in, messages out; readers get cases.
+    Notifier,
+    /// Readers' tokens: who may read cases, of which localities.
+    Token(token::Token),
+    /// What receivers are owed, and what was given up.
+    Deliveries(deliveries::Deliveries),
     /// Every pupil's figures, from the database.
     Records(records::Records),
     /// Why a child has the alerts it has: the strip, each rule's state. The reading is audited.
@@ -55,7 +73,13 @@ impl Earlybell {
             Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),
+            Command::Ingest => ingest::run(config),
+            Command::Key(command) => command.run(config),
+            Command::DeadLetters(command) => command.run(config),
             Command::Rules => rules::run(config),
+            Command::Notifier => notifier::run(config),
+            Command::Token(command) => command.run(config),
+            Command::Deliveries(command) => command.run(config),
             Command::Records(command) => command.run(config),
             Command::Explain(command) => command.run(config),
             Command::Simulate(command) => command.run(),

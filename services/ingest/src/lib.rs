@@ -1,9 +1,24 @@
-//! Ingest: takes registers and rosters, untrusted; gives marks and enrolments that can be trusted, or says what is
-//! wrong with each part, with its place and the remedy.
+//! Ingest: takes registers and rosters, untrusted, by HTTP and from suppliers' topics; gives events that can be trusted, in
+//! slices, or says what is wrong with each part, with its place and the remedy. Keeps which register of which school and session
+//! has come, names, keys, dead letters.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accept;
+mod http;
+mod in_force;
+mod intake;
+pub mod key;
+pub mod letter;
+mod local_authorities;
+mod metrics;
 pub mod parse;
+mod partition;
 pub mod reason;
+mod run;
+mod slice;
 pub mod validate;
 
+pub use in_force::PolicyError;
+pub use metrics::Metrics;
 pub use reason::{Reason, Rejected};
+pub use run::{IngestError, Parts, run};

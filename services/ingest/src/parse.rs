@@ -2,5 +2,7 @@
 
 pub mod columns;
 pub mod gzip;
+pub(crate) mod json;
 pub mod pupils_csv;
 pub mod registers_csv;
+pub(crate) mod roster;

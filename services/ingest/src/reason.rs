@@ -50,6 +50,22 @@ reasons! {
     Group = "group";
     /// The home locality is none of the authority's.
     HomeLocality = "home_locality";
+    /// The birth date is none.
+    BirthDate = "birth_date";
+    /// The date lies ahead.
+    FutureDate = "future_date";
+    /// The date lies in a school year before the last.
+    OldYear = "old_year";
+    /// The time of revision lies ahead of the clock.
+    RevisedAhead = "revised_ahead";
+    /// There is no time of revision where one is required.
+    NoRevisedAt = "no_revised_at";
+    /// The supplier may not carry this school.
+    NotCarried = "not_carried";
+    /// The bytes are not what their headers say.
+    Content = "content";
+    /// The register holds no mark.
+    NoMarks = "no_marks";
 }
 
 impl fmt::Display for Reason {

@@ -108,6 +108,25 @@ SELECT * FROM UNNEST($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bi
 ORDER BY topic, part, message_offset, place
 ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
+/// Cases after a number, by localities (a JSON list), level and state.
+pub(crate) const CASE_LIST: &str = "
+SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at FROM child_case
+WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT jsonb_array_elements_text(CAST($2 AS text)::jsonb)))
+    AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
+ORDER BY id LIMIT $5";
+
+/// Due deliveries of a receiver, passing over those that another process is just taking. As an array, the inner query runs once.
+pub(crate) const DELIVERY_LEASE: &str = "
+UPDATE delivery SET state = 'sending', next_at = $4, attempts = attempts + 1
+WHERE id = ANY (ARRAY(
+    SELECT id FROM delivery AS due
+    WHERE receiver = $1 AND state IN ('waiting', 'sending') AND next_at <= $3 AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
+            AND earlier.state IN ('waiting', 'sending'))
+    ORDER BY next_at, id LIMIT $2 FOR UPDATE OF due SKIP LOCKED))
+RETURNING id, message_id, body, received_at, tried_since, attempts";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,3 +85,22 @@ pub(crate) const DEAD_LETTER_INSERT: &str = "
 INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
+
+/// Cases after a number, by localities (a JSON list), level and state.
+pub(crate) const CASE_LIST: &str = "
+SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at FROM child_case
+WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT value FROM json_each($2)))
+    AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
+ORDER BY id LIMIT $5";
+
+/// Due deliveries of a receiver; there is one writer, so none is being taken.
+pub(crate) const DELIVERY_LEASE: &str = "
+UPDATE delivery SET state = 'sending', next_at = $4, attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM delivery AS due
+    WHERE receiver = $1 AND state IN ('waiting', 'sending') AND next_at <= $3 AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
+            AND earlier.state IN ('waiting', 'sending'))
+    ORDER BY next_at, id LIMIT $2)
+RETURNING id, message_id, body, received_at, tried_since, attempts";

@@ -22,9 +22,11 @@ macro_rules! on_both {
 mod audit;
 mod backend;
 mod cancellation;
+mod casework;
 mod dead_letter;
 mod foundation;
 mod fresh;
+mod ingest;
 mod outbox;
 mod position;
 mod postgres_only;

@@ -74,7 +74,7 @@ impl Installation {
         if let Some(fault) = fault {
             command.env("EARLYBELL_FAULT", fault);
         }
-        Process(command.spawn().unwrap())
+        Process::spawn(&mut command)
     }
 
     /// The database.
@@ -84,6 +84,11 @@ impl Installation {
 }
 
 impl Process {
+    /// Starts it.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         drop(self.0.kill());

@@ -4,28 +4,13 @@
 //! rest.
 
 use super::columns::{Columns, FileError, RefusedRow, file_error, text};
+use super::roster::{self, NAMES, RosterLine};
 use crate::reason::{Reason, Rejected};
-use attendance::enrolment::{Field, Groups, Kind, RosterEntry, YearGroup};
-use attendance::{Day, Timestamp, Upn, Urn};
+use attendance::enrolment::RosterEntry;
+use attendance::{Timestamp, Upn};
 use csv::ByteRecord;
-use std::fmt::Display;
 use std::io::Read;
 
-const NAMES: [&str; 13] = [
-    "upn",
-    "school_urn",
-    "year_group",
-    "enrolment",
-    "from",
-    "to",
-    "groups",
-    "home_locality",
-    "household_id",
-    "revised_at",
-    "given_name",
-    "family_name",
-    "birth_date",
-];
 const NEEDED: usize = 2;
 
 /// A row: a pupil's entry, or why it is refused.
@@ -53,6 +38,19 @@ impl<R: Read> PupilsCsv<R> {
         self.columns.unknown()
     }
 
+    /// The next row with the names in it, stamped with `received` where it has no time of revision.
+    pub(crate) fn next_line(
+        &mut self,
+        received: Timestamp,
+    ) -> Result<Option<Result<RosterLine, RefusedRow>>, FileError> {
+        let Some(row) = self.next_row()? else { return Ok(None) };
+        Ok(Some(row.and_then(|_| {
+            let given = |column| self.columns.field(&self.row, column).map(text);
+            let line = self.row.position().map_or(0, csv::Position::line);
+            roster::line(given, received).map_err(|rejected| RefusedRow { line, rejected, row: self.row.clone() })
+        })))
+    }
+
     /// The next row; none at the end. An error ends the reading. Without a time of revision a row is stamped with its
     /// number in microseconds: older than all that schools send, later rows newer.
     pub fn next_row(&mut self) -> Result<Option<RosterRow>, FileError> {
@@ -61,61 +59,27 @@ impl<R: Read> PupilsCsv<R> {
             return Ok(None);
         }
         self.number += 1;
-        Ok(Some(self.parse().map_err(|rejected| {
+        let parsed = self.parse().map(|line| (line.upn, line.entry));
+        Ok(Some(parsed.map_err(|rejected| {
             let line = self.row.position().map_or(line, csv::Position::line);
             RefusedRow { line, rejected, row: self.row.clone() }
         })))
     }
 
-    fn parse(&self) -> Result<(Upn, RosterEntry), Rejected> {
+    fn parse(&self) -> Result<RosterLine, Rejected> {
         if self.row.len() != self.columns.fields() {
             let what = format!("the row has {} fields, the header {}", self.row.len(), self.columns.fields());
             return Err(Rejected::new(Reason::Form, what));
         }
         let given = |column| self.columns.field(&self.row, column).map(text);
-        let upn = Upn::parse(&given(0).unwrap_or_default()).map_err(|e| Rejected::new(Reason::Upn, e))?;
-        let school = Urn::parse(&given(1).unwrap_or_default()).map_err(|e| Rejected::new(Reason::SchoolUrn, e))?;
-        let kind = Kind::parse(&given(3).unwrap_or_default()).map_err(|e| Rejected::new(Reason::Enrolment, e))?;
-        let revised_at = match given(9).as_deref() {
-            None | Some("") => Timestamp::from_micros(self.number),
-            Some(text) => Timestamp::parse(text).map_err(|e| Rejected::new(Reason::RevisedAt, e))?,
-        };
-        let text = |text: &str| Ok::<_, std::convert::Infallible>(text.to_owned());
-        let entry = RosterEntry {
-            school,
-            kind,
-            revised_at,
-            year_group: self.optional(2, Reason::YearGroup, YearGroup::parse)?,
-            from: self.optional(4, Reason::Days, Day::parse)?,
-            to: self.optional(5, Reason::Days, Day::parse)?,
-            groups: self.optional(6, Reason::Group, Groups::parse)?,
-            home_locality: self.optional(7, Reason::HomeLocality, text)?,
-            household: self.optional(8, Reason::Form, text)?,
-        };
-        Ok((upn, entry))
-    }
-
-    fn optional<T, E: Display>(
-        &self,
-        column: usize,
-        reason: Reason,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<Field<T>, Rejected> {
-        let name = NAMES.get(column).copied().unwrap_or_default();
-        match self.columns.field(&self.row, column) {
-            None => Ok(Field::Missing),
-            Some(b"") => Ok(Field::Empty),
-            Some(field) => match parse(&text(field)) {
-                Ok(value) => Ok(Field::Value(value)),
-                Err(error) => Err(Rejected::of_field(reason, name, error)),
-            },
-        }
+        roster::line(given, Timestamp::from_micros(self.number))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attendance::enrolment::{Field, Groups, Kind};
 
     fn read(file: &str) -> Vec<RosterRow> {
         let mut rows = PupilsCsv::new(file.as_bytes()).unwrap();

@@ -20,6 +20,8 @@ pub struct RegisterRow {
     /// The mark. Without a time of revision: the session's time plus the row's number in microseconds, so that later
     /// rows are newer and a file read again is stamped alike.
     pub mark: Mark,
+    /// The school's own time of revision, where the row gives one.
+    pub given: Option<Timestamp>,
 }
 
 /// The rows of a file.
@@ -88,12 +90,13 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         let minutes =
             Some(field(5)).filter(|minutes| !minutes.is_empty()).map(|minutes| MinutesLate::parse(&text(minutes)));
         let minutes_late = minutes.transpose().map_err(|e| Rejected::new(Reason::MinutesLate, e))?;
-        let revised_at = match field(6) {
-            b"" => self.stamp(session),
-            given => Timestamp::parse(&text(given)).map_err(|e| Rejected::new(Reason::RevisedAt, e))?,
+        let given = match field(6) {
+            b"" => None,
+            given => Some(Timestamp::parse(&text(given)).map_err(|e| Rejected::new(Reason::RevisedAt, e))?),
         };
+        let revised_at = given.unwrap_or_else(|| self.stamp(session));
         let revision = Revision { revised_at, code, minutes_late };
-        Ok(RegisterRow { number: self.number, mark: Mark { upn, school, session, revision } })
+        Ok(RegisterRow { number: self.number, mark: Mark { upn, school, session, revision }, given })
     }
 
     /// School and day, checked once as long as they stay the same.

@@ -1,0 +1,239 @@
+//! `[notify]`, `[[team]]` and `[[route]]` of `authority.toml`: who hears of what. A team is a name for receivers.
+
+use crate::files::AUTHORITY;
+use crate::problem::{Place, Problems};
+use crate::receivers::{self, RawReceiver, Receiver};
+use attendance::alert::Change;
+use attendance::rule::Level;
+use routing::{Matchers, Route, Routes, Then};
+use serde::Deserialize;
+
+/// Everything about messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// School days: changes caused by older sessions are no news and make no message.
+    pub newer_than: u32,
+    /// What a message links to, `{reference}` standing for the case's reference; none: no link.
+    pub link: Option<String>,
+    /// Where messages can go.
+    pub receivers: Vec<Receiver>,
+    /// Who hears of what.
+    pub routes: Routes,
+}
+
+impl Notify {
+    /// The receiver of a name.
+    pub fn receiver(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|receiver| receiver.name == name)
+    }
+}
+
+/// The parts of `authority.toml` that are about messages.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawNotify {
+    newer_than: Option<u32>,
+    link: Option<String>,
+    #[serde(default)]
+    default: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTeam {
+    name: String,
+    receivers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRoute {
+    #[serde(default)]
+    localities: Vec<String>,
+    #[serde(default)]
+    levels: Vec<String>,
+    #[serde(default)]
+    rules: Vec<String>,
+    #[serde(default)]
+    changes: Vec<String>,
+    to: Vec<String>,
+    #[serde(default, rename = "continue")]
+    goes_on: bool,
+}
+
+/// The raw tables together.
+pub(crate) struct Raw<'a> {
+    pub(crate) notify: &'a RawNotify,
+    pub(crate) receivers: &'a [RawReceiver],
+    pub(crate) teams: &'a [RawTeam],
+    pub(crate) routes: &'a [RawRoute],
+    pub(crate) localities: &'a [String],
+}
+
+pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
+    let mut problems = Problems::default();
+    let receivers = problems.take(receivers::read(raw.receivers)).unwrap_or_default();
+    let names = Names { raw };
+    for (number, team) in raw.teams.iter().enumerate() {
+        let twice = raw.teams.iter().take(number).any(|before| before.name == team.name);
+        if twice || names.is_receiver(&team.name) {
+            problems.add(at(format!("team {:?}", team.name)), "another team or receiver has this name");
+        }
+        for name in team.receivers.iter().filter(|name| !names.is_receiver(name)) {
+            problems.add(at(format!("team {:?}", team.name)), format!("{name:?} is no [[receiver]]'s name"));
+        }
+    }
+    let default = names.expand(&raw.notify.default, "notify, default", &mut problems);
+    let mut routes = Vec::new();
+    for (number, route) in raw.routes.iter().enumerate() {
+        let path = format!("route {}", number + 1);
+        let matchers = matchers(route, raw.localities, &path, &mut problems);
+        let receivers = names.expand(&route.to, &path, &mut problems);
+        let then = if route.goes_on { Then::Continue } else { Then::Stop };
+        routes.push(Route { matchers, receivers, then });
+    }
+    let newer_than = raw.notify.newer_than.unwrap_or(10);
+    if newer_than == 0 || newer_than > 200 {
+        problems.add(at("notify, newer_than"), "must be 1 to 200 school days");
+    }
+    let link = raw.notify.link.clone();
+    if link.as_ref().is_some_and(|link| !link.starts_with("http") || !link.contains("{reference}")) {
+        problems.add(at("notify, link"), "must be an address with {reference} in it");
+    }
+    problems.or(Notify { newer_than, link, receivers, routes: Routes { routes, default } })
+}
+
+fn at(path: impl Into<String>) -> Place {
+    Place::new(AUTHORITY, path)
+}
+
+struct Names<'a> {
+    raw: &'a Raw<'a>,
+}
+
+impl Names<'_> {
+    fn is_receiver(&self, name: &str) -> bool {
+        self.raw.receivers.iter().any(|receiver| receiver.name == name)
+    }
+
+    /// Receivers' names; a team stands for its receivers.
+    fn expand(&self, names: &[String], path: &str, problems: &mut Problems) -> Vec<String> {
+        let mut receivers = Vec::new();
+        for name in names {
+            match self.raw.teams.iter().find(|team| team.name == *name) {
+                Some(team) => receivers.extend(team.receivers.iter().cloned()),
+                None if self.is_receiver(name) => receivers.push(name.clone()),
+                None => problems.add(at(path), format!("{name:?} is no [[team]]'s and no [[receiver]]'s name")),
+            }
+        }
+        receivers
+    }
+}
+
+fn matchers(route: &RawRoute, localities: &[String], path: &str, problems: &mut Problems) -> Matchers {
+    for name in route.localities.iter().filter(|name| !localities.contains(name)) {
+        problems.add(at(path), format!("{name:?} is none of the localities: {}", localities.join(", ")));
+    }
+    let level = |text: &String| Level::parse(text).ok_or_else(|| format!("{text:?} is no level"));
+    let change = |text: &String| {
+        Change::parse(text)
+            .ok_or_else(|| format!("{text:?} is no change: raised, escalated, reduced, cleared or withdrawn"))
+    };
+    let levels = route.levels.iter().filter_map(|text| problems.part(|| at(path), level(text))).collect();
+    let changes = route.changes.iter().filter_map(|text| problems.part(|| at(path), change(text))).collect();
+    Matchers { localities: route.localities.clone(), levels, rules: route.rules.clone(), changes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority;
+    use crate::receivers::{Kind, SecretFrom, Transport};
+
+    const HEAD: &str = "name = 'A'\ncode = 900\nlocalities = ['North', 'East']\n\
+        calendar = { term = [{ name = 'autumn', first = '2025-09-01', last = '2025-12-19' }] }\n";
+    const GOOD: &str = "
+        [notify]
+        default = ['file']
+        link = 'https://earlybell.example/cases/{reference}'
+        [[receiver]]
+        name = 'mail'
+        kind = 'email'
+        host = 'mail.example'
+        from = 'a@example.org'
+        to = ['b@example.org']
+        [[receiver]]
+        name = 'hook'
+        kind = 'webhook'
+        url = 'https://hook.example/x'
+        secret_env = 'HOOK'
+        give_up_after = '2h'
+        [[receiver]]
+        name = 'file'
+        kind = 'folder'
+        path = 'messages'
+        [[team]]
+        name = 'north'
+        receivers = ['mail', 'hook']
+        [[route]]
+        localities = ['North']
+        levels = ['severe']
+        changes = ['raised', 'cleared']
+        to = ['north']
+        continue = true
+    ";
+
+    fn read(text: &str) -> Result<Notify, Problems> {
+        authority::read(&format!("{HEAD}{text}")).map(|authority| authority.notify)
+    }
+
+    #[test]
+    fn a_team_stands_for_its_receivers() {
+        let notify = read(GOOD).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(notify.newer_than, 10);
+        let route = &notify.routes.routes[0];
+        assert_eq!((route.receivers.join(" "), route.then), ("mail hook".to_owned(), Then::Continue));
+        assert_eq!(route.matchers.levels, [Level::Severe]);
+        assert_eq!(notify.routes.default, ["file"]);
+        let hook = notify.receiver("hook").unwrap();
+        let secret = SecretFrom::Environment("HOOK".into());
+        assert!(
+            matches!(&hook.kind, Kind::Webhook { secret: found, transport: Transport::Https, .. } if *found == secret)
+        );
+        assert_eq!(hook.patience.give_up_after, Some(std::time::Duration::from_hours(2)));
+    }
+
+    #[test]
+    fn a_policy_without_messages_is_a_policy() {
+        let notify = read("").unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(notify.receivers.is_empty() && notify.routes == Routes::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let wrong = GOOD
+            .replace("https://hook.example", "http://hook.example")
+            .replace("'b@example.org'", "")
+            .replace("localities = ['North']", "localities = ['South']")
+            .replace("'severe'", "'grave'")
+            .replace("'cleared'", "'erased'")
+            .replace("to = ['north']", "to = ['south']")
+            .replace("secret_env = 'HOOK'", "secret_env = 'HOOK'\nfrom = 'x'")
+            .replace("'2h'", "'2'")
+            .replace("['mail', 'hook']", "['mail', 'hock']");
+        let told = read(&wrong).unwrap_err().to_string();
+        for part in [
+            "receiver \"hook\", url: must begin with https://",
+            "receiver \"hook\", from: a receiver of kind \"webhook\" has none",
+            "receiver \"hook\", give_up_after: \"2\" is no duration",
+            "receiver \"mail\", to: give one address",
+            "team \"north\": \"hock\" is no [[receiver]]'s name",
+            "route 1: \"South\" is none of the localities",
+            "\"grave\" is no level",
+            "\"erased\" is no change",
+            "\"south\" is no [[team]]'s",
+        ] {
+            assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which register of which school and session has come, with how many marks of each kind.
+//!
+//! Owner: ingest's loop, in the transaction that moves its position. Of each part the newest revision is kept, and of equally
+//! new ones that with the greater id: any order and repetition ends in the same rows.
+
+use crate::{Store, StoreError, Tx};
+
+/// A part of a register; most have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisterRow {
+    /// The school.
+    pub urn: i32,
+    /// The session.
+    pub session: i32,
+    /// The part's number, from 0.
+    pub part: i32,
+    /// When the school last changed it.
+    pub revised_at: i64,
+    /// The register's id.
+    pub id: String,
+    /// When it was received.
+    pub received_at: i64,
+    /// How many marks of each kind.
+    pub marks: MarkCounts,
+    /// Marks that were refused.
+    pub refused: i32,
+}
+
+/// Marks by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MarkCounts {
+    /// Attending.
+    pub attending: i32,
+    /// Authorised absence.
+    pub authorised: i32,
+    /// Unauthorised absence.
+    pub unauthorised: i32,
+    /// Not a possible session, administrative codes included.
+    pub not_possible: i32,
+    /// No mark taken.
+    pub not_taken: i32,
+}
+
+/// Writes parts, in the order of their keys; an older revision than the stored one changes nothing.
+///
+/// # Errors
+/// As the database answers.
+pub async fn upsert_many(tx: &mut Tx, rows: &[RegisterRow]) -> Result<(), StoreError> {
+    let mut sorted: Vec<&RegisterRow> = rows.iter().collect();
+    sorted.sort_by_key(|row| (row.urn, row.session, row.part));
+    for row in sorted {
+        in_tx!(
+            tx,
+            "register.upsert_many",
+            execute,
+            sqlx::query(UPSERT),
+            row.urn,
+            row.session,
+            row.part,
+            row.revised_at,
+            row.id.as_str(),
+            row.received_at,
+            row.marks.attending,
+            row.marks.authorised,
+            row.marks.unauthorised,
+            row.marks.not_possible,
+            row.marks.not_taken,
+            row.refused
+        )?;
+    }
+    Ok(())
+}
+
+/// The newest revisions of a school's registers from session `from` to session `to`, both included, in order; parts of older
+/// revisions than a register's newest are left out.
+///
+/// # Errors
+/// As the database answers.
+pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<RegisterRow>, StoreError> {
+    let rows = on_pool!(store, "register.list", fetch_all, sqlx::query_as::<_, Row>(LIST), urn, from, to)?;
+    Ok(rows.into_iter().map(decode).collect())
+}
+
+type Row = (i32, i32, i32, i64, String, i64, i32, i32, i32, i32, i32, i32);
+
+fn decode(row: Row) -> RegisterRow {
+    let (
+        urn,
+        session,
+        part,
+        revised_at,
+        id,
+        received_at,
+        attending,
+        authorised,
+        unauthorised,
+        not_possible,
+        not_taken,
+        refused,
+    ) = row;
+    let marks = MarkCounts { attending, authorised, unauthorised, not_possible, not_taken };
+    RegisterRow { urn, session, part, revised_at, id, received_at, marks, refused }
+}
+
+const UPSERT: &str = "
+INSERT INTO register (urn, session, part, revised_at, id, received_at,
+                      attending, authorised, unauthorised, not_possible, not_taken, refused)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (urn, session, part) DO UPDATE SET
+    revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at,
+    attending = excluded.attending, authorised = excluded.authorised, unauthorised = excluded.unauthorised,
+    not_possible = excluded.not_possible, not_taken = excluded.not_taken, refused = excluded.refused
+WHERE excluded.revised_at > register.revised_at
+    OR (excluded.revised_at = register.revised_at AND excluded.id > register.id)";
+
+const LIST: &str = "
+SELECT urn, session, part, revised_at, id, received_at, attending, authorised, unauthorised, not_possible, not_taken, refused
+FROM register WHERE urn = $1 AND session BETWEEN $2 AND $3
+    AND revised_at = (SELECT MAX(revised_at) FROM register AS newest
+                      WHERE newest.urn = register.urn AND newest.session = register.session)
+ORDER BY session, part";

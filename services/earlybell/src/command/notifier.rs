@@ -1,0 +1,22 @@
+//! `earlybell notifier`: the notifier service.
+
+use super::serve::{Serving, serve};
+use notifier::{Metrics, Parts};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Runs until it is asked to stop.
+pub(crate) fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    serve(config, "notifier", |settings| settings.admin.notifier, start)
+}
+
+/// Starts the service's tasks.
+pub(crate) fn start(serving: Serving) -> anyhow::Result<()> {
+    let Serving { settings, store, connection, clock, newest, registry, readiness, lifecycle } = serving;
+    let metrics = Metrics::register(&registry)?;
+    let tasks = lifecycle.clone();
+    let random = notifier::of_system();
+    let parts = Parts { settings, store, connection, clock, newest, metrics, readiness, lifecycle, random };
+    tasks.run("notifier", notifier::run(parts));
+    Ok(())
+}

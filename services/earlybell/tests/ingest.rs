@@ -1,0 +1,382 @@
+//! Ingest on real Kafka and PostgreSQL: nothing accepted is lost, everything wrong is told, and the service goes on.
+#![expect(dead_code, reason = "the harness serves other tests too")]
+
+mod harness;
+#[path = "harness/http.rs"]
+mod http;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use harness::Installation;
+use harness::checker::EVENTS;
+use harness::registers::{Sending, Size, expected, stream};
+use http::{Answer, Ingest};
+use prost::Message as _;
+use proto::{Event, v1};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+use store::dead_letter::{self, Filter, State};
+use store::{Store, position};
+use transport::{Admin, Header, Outgoing, Producer, ProducerConfig};
+
+const REGISTERS: &str = "attendance.registers.v1";
+const GOOD: &str = r#"{"school_urn": 900001, "date": "2025-09-03", "session": "AM", "revised_at": "2025-09-03T08:52:10Z",
+    "marks": [{"upn": "R900001000001", "code": "/"}, {"upn": "F900001000002", "code": "L", "minutes_late": 12}]}"#;
+
+fn json(sending: &Sending) -> String {
+    let mark = |(upn, revision): &(attendance::Upn, attendance::mark::Revision)| serde_json::json!({ "upn": upn.text(), "code": revision.code.text() });
+    let revised_at = sending.marks[0].1.revised_at;
+    assert!(sending.marks.iter().all(|(_, revision)| revision.revised_at == revised_at));
+    serde_json::json!({
+        "school_urn": sending.school.number(), "date": sending.session.day().to_string(),
+        "session": sending.session.half().text(), "revised_at": revised_at.to_string(),
+        "marks": sending.marks.iter().map(mark).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+/// Waits until the loop has taken all of a topic.
+async fn taken(installation: &Installation, store: &Store, topic: &str) {
+    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
+    support::wait_until(Duration::from_mins(1), "the loop to reach the end", async || {
+        for end in admin.watermarks(topic).await.map_err(|error| error.to_string())? {
+            let part = i32::try_from(end.partition).unwrap();
+            let found = position::read(store, topic, part).await.map_err(|error| error.to_string())?;
+            let next = found.map_or(0, |found| found.next_offset);
+            if next != end.high {
+                return Err(format!("partition {part}: next {next}, end {}", end.high));
+            }
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn events(installation: &Installation) -> Vec<Event> {
+    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
+    let mut events = Vec::new();
+    for end in admin.watermarks(EVENTS).await.unwrap() {
+        let connection = installation.connection();
+        let read = transport::read_range(&connection, EVENTS, end.partition, end.low..end.high);
+        for message in read.await.unwrap() {
+            events.extend(Event::of_slice(&message.payload).unwrap());
+        }
+    }
+    events
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_reaches_events_and_what_is_wrong_has_its_own_answer() {
+    let installation = Installation::start(2).await;
+    let key = installation.key(&["--name", "hill", "--urn", "900001"]);
+    let expired = installation.key(&["--name", "old", "--urn", "900001", "--expires", "2025-01-01"]);
+    let revoked = installation.key(&["--name", "gone", "--urn", "900001"]);
+    installation.run(&["key", "revoke", "--name", "gone"]);
+    let ingest = installation.ingest(None).await;
+    let post = |key: &str, kind: &str, body: &[u8]| ingest.send("/v1/registers", key, kind, body);
+
+    keys(&ingest, &[&expired, &revoked], &key);
+    forms(&ingest, &key);
+    bodies(&ingest, &key);
+    values(&ingest, &key);
+    let openapi = ingest.ask("GET /openapi.json", &[], b"").unwrap().json();
+    for (path, methods) in openapi["paths"].as_object().unwrap() {
+        for method in ["get", "post", "put", "delete"] {
+            let status = ingest.ask(&format!("{} {path}", method.to_uppercase()), &[], b"").unwrap().status;
+            assert_eq!(status == 405, methods.get(method).is_none(), "{method} {path}: {status}");
+        }
+    }
+    let store = installation.store().await;
+    let dry = ingest.send("/v1/registers?dry_run=true", &key, "application/json", GOOD);
+    assert_eq!((dry.status, &dry.json()["dry_run"]), (202, &true.into()));
+    taken(&installation, &store, REGISTERS).await;
+    assert_eq!(events(&installation).await, [], "nothing of all that was stored");
+
+    let partly = GOOD.replace("F900001000002", "nobody");
+    let answer = post(&key, "application/json", partly.as_bytes());
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let (taken_marks, rejected) = (answer.json()["accepted"]["marks"].clone(), answer.json()["rejected"][0].clone());
+    assert_eq!((taken_marks, &rejected["place"]), (1.into(), &"registers[0].marks[1]".into()));
+    assert_eq!(rejected["field"], "upn");
+    let csv = "code,school_urn,date,session,upn\n/,900001,2025-09-04,AM,Z900001000001\n";
+    let answer = post(&key, "text/csv", &gzip(csv.as_bytes())).json();
+    assert!(answer["revised_at"].is_string(), "stamped: {answer}");
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("a retry must send it") && warnings.contains("row 1"), "{warnings}");
+    taken(&installation, &store, REGISTERS).await;
+    let mut marks = 0;
+    for event in events(&installation).await {
+        let Event::Marks(part) = event else { panic!("registers only") };
+        marks += part.marks.len();
+    }
+    assert_eq!(marks, 2);
+    let lines = [&*format!("authorization: Bearer {key}")];
+    let held = ingest.ask("GET /v1/registers?urn=900001&from=2025-09-01&to=2025-09-05", &lines, b"").unwrap().json();
+    assert_eq!(held["registers"][0]["marks"]["attending"], 1, "{held}");
+    assert_eq!((&held["registers"][0]["refused"], &held["registers"][1]["date"]), (&1.into(), &"2025-09-04".into()));
+    // A rotation leaves the old key and the new one; another school's registers stay unseen.
+    let rotated = installation.run(&["key", "rotate", "--name", "hill"]);
+    for key in [&*key, rotated.trim()] {
+        let lines = [&*format!("authorization: Bearer {key}")];
+        assert_eq!(ingest.ask("GET /v1/registers?urn=900001", &lines, b"").unwrap().status, 200);
+        assert_eq!(ingest.ask("GET /v1/registers?urn=900002", &lines, b"").unwrap().status, 403);
+    }
+    ingest.process.terminate();
+    let mut process = ingest.process;
+    let status = process.ended(Duration::from_secs(10)).await.expect("it drains in time");
+    assert!(status.success(), "{status}");
+}
+
+fn keys(ingest: &Ingest, refused: &[&str; 2], key: &str) {
+    let mut told = BTreeSet::new();
+    let wrong = format!("{}0", &key[..key.len() - 1]);
+    for lines in [&[][..], &[&*format!("authorization: Bearer {wrong}x")]] {
+        let answer = ingest.ask("POST /v1/registers", lines, b"{}").unwrap();
+        assert_eq!(answer.status, 401);
+        told.insert(answer.detail());
+    }
+    for key in refused {
+        let answer = ingest.send("/v1/registers", key, "application/json", GOOD);
+        assert_eq!(answer.status, 401);
+        told.insert(answer.detail());
+    }
+    assert_eq!(told.len(), 4, "missing, wrong, expired, revoked: {told:?}");
+    let foreign = ingest.send("/v1/registers", key, "application/json", GOOD.replace("900001,", "900002,"));
+    assert_eq!(foreign.status, 403, "{foreign:?}");
+    let foreign = "school_urn,date,session,upn,code\n900002,2025-09-03,AM,R900001000001,/\n";
+    assert_eq!(ingest.send("/v1/registers", key, "text/csv", foreign).status, 403);
+}
+
+fn forms(ingest: &Ingest, key: &str) {
+    let authorised = format!("authorization: Bearer {key}");
+    let ask = |line: &str, lines: &[&str]| ingest.ask(line, lines, b"{}").unwrap();
+    let status = |answer: Answer, wanted: u16| {
+        assert_eq!(answer.status, wanted, "{answer:?}");
+        assert!(!answer.detail().is_empty());
+    };
+    status(ask("GET /nowhere", &[]), 404);
+    status(ask("DELETE /v1/registers", &[]), 405);
+    status(ask("POST /v1/registers", &[&authorised]), 415);
+    status(ask("POST /v1/registers", &[&authorised, "content-type: text/html"]), 415);
+    status(ask("POST /v1/registers", &[&authorised, "content-type: text/csv", "content-encoding: br"]), 415);
+    status(ask("POST /v1/registers?dry=1", &[&authorised, "content-type: text/csv"]), 400);
+    let huge = [&*authorised, "content-type: text/csv", "content-length: 104857600"];
+    status(ask("POST /v1/registers", &huge), 413);
+}
+
+fn bodies(ingest: &Ingest, key: &str) {
+    let check = |kind: &str, body: &[u8], status: u16, part: &str| {
+        let answer = ingest.send("/v1/registers", key, kind, body);
+        assert_eq!(answer.status, status, "{part}: {answer:?}");
+        assert!(answer.detail().contains(part), "{part}: {answer:?}");
+    };
+    check("application/json", b"", 400, "the body is empty");
+    check("application/json", b"{\"school_urn\": 9", 400, "no register as JSON");
+    check("application/json", "[".repeat(100_000).as_bytes(), 400, "no register as JSON");
+    check("text/csv", b"a,b\n1,2\n", 400, "the header lacks school_urn");
+    let packed = gzip(GOOD.as_bytes());
+    check("application/json", &packed[..packed.len() / 2], 400, "broken gzip");
+    check("application/json", &gzip(&vec![b' '; 80 << 20]), 413, "when it is unpacked");
+    let wide = format!("school_urn,date,session,upn,code\n{}\n", "x,".repeat(10_000));
+    check("text/csv", wide.as_bytes(), 422, "nothing of it could be accepted");
+}
+
+fn values(ingest: &Ingest, key: &str) {
+    let cases = [
+        ("\"/\"", "\"e\"", 202, "code"),
+        ("\"/\"", "\"H\"", 202, "retired_code"),
+        ("\"/\"", "\"\"", 202, "code"),
+        ("R900001000001", "R90000100000", 202, "upn"),
+        ("2025-09-03\"", "2025-02-30\"", 422, "date"),
+        ("2025-09-03\"", "2199-09-02\"", 422, "future_date"),
+        ("2025-09-03T", "2199-09-03T", 422, "revised_ahead"),
+        ("\"AM\"", "\"EV\"", 422, "session"),
+        ("\"school_urn\": 900001", "\"school_urn\": 9", 422, "school_urn"),
+    ];
+    for (from, to, status, reason) in cases {
+        let body = GOOD.replace(from, to);
+        assert_ne!(body, GOOD);
+        let answer = ingest.send("/v1/registers?dry_run=true", key, "application/json", body);
+        assert_eq!(answer.status, status, "{to}: {answer:?}");
+        assert_eq!(answer.json()["rejected"][0]["reason"], reason, "{to}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roster_goes_to_events_and_names_only_to_their_table() {
+    let installation = Installation::start(1).await;
+    let key = installation.key(&["--name", "county", "--all-schools"]);
+    let ingest = installation.ingest(None).await;
+    let pupil = r#"[{"upn": "R900001000001", "school_urn": 900001, "year_group": "7", "groups": ["fsm"], "given_name": "Ann",
+        "revised_at": "2025-09-03T08:00:00Z"}, {"upn": "F900001000002", "school_urn": 900001, "home_locality": "Mars"},
+        {"upn": "F900001000002", "school_urn": 123456}]"#;
+    let answer = ingest.send("/v1/pupils", &key, "application/json", pupil);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let reasons: Vec<_> = answer.json()["rejected"].as_array().unwrap().iter().map(|r| r["reason"].clone()).collect();
+    assert_eq!(reasons, ["home_locality", "unknown_school"]);
+    let store = installation.store().await;
+    taken(&installation, &store, REGISTERS).await;
+    let events = events(&installation).await;
+    assert!(matches!(&events[..], [Event::Enrolment(..)]), "{events:?}");
+    let Event::Enrolment(upn, _) = &events[0] else { unreachable!() };
+    let stored = store::person::of_pupil(&store, i64::try_from(upn.number()).unwrap()).await.unwrap();
+    assert_eq!(stored[0].1, "Ann");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_the_answer_is_503_and_it_comes_back_by_itself() {
+    let installation = Installation::start(1).await;
+    let key = installation.key(&["--name", "hill", "--urn", "900001"]);
+    let ingest = installation.ingest(None).await;
+    installation.kafka.kill().unwrap();
+    let body = GOOD.replace("\"revised_at\": \"2025-09-03T08:52:10Z\",", "");
+    let answer = ingest.send("/v1/registers", &key, "application/json", &body);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.head.contains("retry-after: "), "{answer:?}");
+    assert!(answer.json()["revised_at"].is_string() && answer.json()["warning"].is_string(), "{answer:?}");
+    installation.kafka.restart().unwrap();
+    support::wait_until(Duration::from_mins(1), "a register to be taken again", async || {
+        let answer = ingest.send("/v1/registers", &key, "application/json", GOOD);
+        if answer.status == 202 { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await
+    .unwrap();
+    let store = installation.store().await;
+    taken(&installation, &store, REGISTERS).await;
+    assert!(!events(&installation).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aborted_at_every_named_point_records_are_those_of_backtest() {
+    let installation = Installation::start(2).await;
+    let key = installation.key(&["--name", "county", "--all-schools"]);
+    let _rules = installation.service("rules", None);
+    let sendings = stream(11, Size { pupils: 90, days: 20 });
+    let points = ["after_poll", "after_produce", "before_commit", "after_commit"];
+    let parts: Vec<_> = sendings.chunks(sendings.len().div_ceil(points.len() + 1)).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let fault = points.get(number).map(|point| format!("ingest.batch.{point}:2"));
+        let mut ingest = installation.ingest(fault.as_deref()).await;
+        let mut aborted = 0;
+        for sending in *part {
+            aborted += deliver(&installation, &mut ingest, &key, &json(sending)).await;
+        }
+        if fault.is_some() && aborted == 0 {
+            let status = ingest.process.ended(Duration::from_mins(1)).await;
+            assert!(status.is_some_and(|status| !status.success()), "it never passed {fault:?}");
+        }
+        if fault.is_none() {
+            let store = installation.store().await;
+            taken(&installation, &store, REGISTERS).await;
+        }
+    }
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    installation.check(&store, &expected(&installation.policy, &sendings)).await;
+}
+
+/// Sends until it is accepted, as a school does; a process that the fault ended is started again without one. Gives how often it was.
+async fn deliver(installation: &Installation, ingest: &mut Ingest, key: &str, body: &str) -> u32 {
+    let mut aborted = 0;
+    let lines = [format!("authorization: Bearer {key}"), "content-type: application/json".to_owned()];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for _ in 0..5 {
+        match ingest.ask("POST /v1/registers", &lines, body.as_bytes()) {
+            Ok(answer) if answer.status == 202 => return aborted,
+            Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
+            Err(_) => {
+                let status = ingest.process.ended(Duration::from_secs(10)).await.expect("it was ended");
+                assert!(!status.success());
+                *ingest = installation.ingest(None).await;
+                aborted += 1;
+            }
+        }
+    }
+    panic!("five times not accepted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_they_came() {
+    let installation = Installation::start(1).await;
+    let path = installation.folder.path().join("authority.toml");
+    let authority = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{authority}[[supplier]]\nname = \"acme\"\nschools = [900001]\n")).unwrap();
+    installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
+    let _ingest = installation.ingest(None).await;
+    let topic = "attendance.registers.acme.v1";
+    let sent = suppliers_messages();
+    let message = |(kind, payload): &(&str, Vec<u8>)| Outgoing {
+        headers: vec![Header::new("content-type", kind.as_bytes().to_vec())],
+        timestamp_ms: Some(1_756_900_000_000),
+        ..Outgoing::keyed(topic, "900001", payload.clone())
+    };
+    let producer = Producer::new(&ProducerConfig::new(installation.connection())).unwrap();
+    producer.send_all(sent.iter().map(message).collect()).await.unwrap();
+    let store = installation.store().await;
+    taken(&installation, &store, topic).await;
+    let open = Filter { reason: None, urn: None, state: State::Open };
+    let letters = dead_letter::list(&store, open, 0, 100).await.unwrap();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.letter.reason.as_str()).collect();
+    assert_eq!(reasons, ["no_revised_at", "not_carried", "content", "content", "content", "retired_code"]);
+    for (letter, (_, payload)) in letters.iter().zip(&sent[2..]) {
+        assert_eq!((&letter.letter.payload, letter.letter.message_at), (payload, 1_756_900_000_000_000));
+    }
+    let marks = events(&installation).await;
+    assert_eq!(marks.len(), 3, "two good registers, and one without its bad mark");
+
+    let listed = installation.run(&["dead-letters", "list", "--reason", "not_carried"]);
+    assert!(listed.lines().count() == 1 && listed.contains("authority.toml"), "{listed}");
+    let told = fs::read_to_string(&path).unwrap().replace("[900001]", "[900001, 900002]");
+    fs::write(&path, told).unwrap();
+    installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
+    support::wait_until(Duration::from_secs(30), "the replayed register to reach events", async || {
+        if events(&installation).await.len() == 4 {
+            return Ok(());
+        }
+        let open = Filter { reason: Some("not_carried"), ..open };
+        if !dead_letter::list(&store, open, 0, 1).await.map_err(|error| error.to_string())?.is_empty() {
+            installation.run(&["dead-letters", "replay", "--reason", "not_carried", "--by", "test"]);
+        }
+        Err("not yet".to_owned())
+    })
+    .await
+    .unwrap();
+    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
+    let end = admin.watermarks(topic).await.unwrap().remove(0);
+    let again = transport::read_range(&installation.connection(), topic, 0, 8..end.high).await.unwrap();
+    let (kind, payload) = &sent[3];
+    assert_eq!((&*again[0].payload, again[0].header("content-type")), (&payload[..], Some(kind.as_bytes())));
+    assert_eq!((again[0].timestamp_ms, again[0].key.as_deref()), (Some(1_756_900_000_000), Some(&b"900001"[..])));
+}
+
+/// Two good messages, then one of each kind that is not: content type and bytes.
+fn suppliers_messages() -> [(&'static str, Vec<u8>); 8] {
+    let register = |school_urn, revised_at| v1::Register {
+        school_urn,
+        date: "2025-09-03".to_owned(),
+        session: "PM".to_owned(),
+        revised_at,
+        marks: vec![v1::Mark { upn: "R900001000001".to_owned(), code: "\\".to_owned(), minutes_late: None }],
+        ..v1::Register::default()
+    };
+    let protobuf = "application/protobuf";
+    [
+        (protobuf, register(900_001, Some(5)).encode_to_vec()),
+        ("application/json", GOOD.as_bytes().to_vec()),
+        (protobuf, register(900_001, None).encode_to_vec()),
+        (protobuf, register(900_002, Some(5)).encode_to_vec()),
+        (protobuf, vec![0xFF, 0xFF]),
+        ("application/json", b"{".to_vec()),
+        ("text/html", b"x".to_vec()),
+        ("application/json", GOOD.replace("\"/\"", "\"H\"").into_bytes()),
+    ]
+}

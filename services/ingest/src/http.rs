@@ -1,0 +1,236 @@
+//! What schools reach: takes requests, untrusted; answers 202 only after Kafka has acknowledged all that was accepted.
+
+mod access;
+mod answer;
+mod body;
+mod held;
+mod problem;
+mod pupils;
+mod registers;
+
+use crate::partition::Shared;
+use access::{Access, Keys};
+use answer::{Answer, RETRY};
+use axum::extract::{Query, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use body::{Format, Limits};
+use problem::Problem;
+use prost::Message as _;
+use registers::Sending;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{CommitError, person};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use transport::{Header, Outgoing};
+
+/// Requests with a body in memory at once: each may hold several times `ingest.max_unpacked`.
+const AT_ONCE: usize = 8;
+/// How long a request waits for its turn before it is told to come later.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The API's description, which the router keeps to.
+const OPENAPI: &str = include_str!("../openapi.json");
+
+/// What requests are answered with.
+pub(crate) struct App {
+    shared: Arc<Shared>,
+    keys: Keys,
+    topic: Arc<str>,
+    limits: Limits,
+    timeout: Duration,
+    turns: Arc<Semaphore>,
+}
+
+impl App {
+    pub(crate) fn new(shared: Arc<Shared>, topic: Arc<str>, settings: &service::config::Ingest) -> Self {
+        let size = |size: service::config::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        Self {
+            keys: Keys::new(shared.store.clone(), shared.clock.clone()),
+            shared,
+            topic,
+            limits: Limits { packed: size(settings.max_body), unpacked: size(settings.max_unpacked) },
+            timeout: settings.request_timeout,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+/// The routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/registers", post(post_registers).get(get_registers))
+        .route("/v1/pupils", post(post_pupils))
+        .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not know that method; see /openapi.json")
+        })
+        .with_state(app)
+}
+
+/// What a sending is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Registers,
+    Pupils,
+}
+
+async fn post_registers(State(app): State<Arc<App>>, request: Request) -> Response {
+    timed(&app, take(&app, request, Kind::Registers)).await
+}
+
+async fn post_pupils(State(app): State<Arc<App>>, request: Request) -> Response {
+    timed(&app, take(&app, request, Kind::Pupils)).await
+}
+
+async fn get_registers(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    timed(&app, async {
+        let access = app.keys.access(&head.headers).await?;
+        let query = query(&head.uri)?;
+        let today = app.shared.clock.today();
+        let shown = held::list(&app.shared.store, &access, &query, today).await?;
+        Ok(Json(shown).into_response())
+    })
+    .await
+}
+
+async fn timed(app: &App, answered: impl Future<Output = Result<Response, Problem>>) -> Response {
+    let begun = Instant::now();
+    let answered = answered.await;
+    app.shared.metrics.request_seconds.observe(begun.elapsed().as_secs_f64());
+    answered.unwrap_or_else(|problem| {
+        if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+            app.shared.metrics.unavailable_total.inc();
+        }
+        problem.into_response()
+    })
+}
+
+fn query(uri: &Uri) -> Result<HashMap<String, String>, Problem> {
+    let read = Query::<HashMap<String, String>>::try_from_uri(uri);
+    read.map(|Query(query)| query)
+        .map_err(|error| Problem::bad_request(format!("the parameters cannot be read: {error}")))
+}
+
+fn is_dry_run(query: &HashMap<String, String>) -> Result<bool, Problem> {
+    if let Some(name) = query.keys().find(|name| *name != "dry_run") {
+        return Err(Problem::bad_request(format!("there is no parameter {name:?}; dry_run is the only one")));
+    }
+    match query.get("dry_run").map(String::as_str) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::bad_request("dry_run is true or false")),
+    }
+}
+
+/// What was read of a body: messages to be sent and names to be stored.
+struct Read {
+    messages: Vec<Outgoing>,
+    persons: Vec<person::PersonRow>,
+    answer: Answer,
+}
+
+async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, Problem> {
+    let deadline = body::deadline(app.timeout);
+    let (head, body) = request.into_parts();
+    let access = app.keys.access(&head.headers).await?;
+    let dry_run = is_dry_run(&query(&head.uri)?)?;
+    let format = body::format(&head.headers)?;
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.turns).acquire_owned()).await;
+    let Ok(Ok(_turn)) = turn else {
+        let what = "too many requests are being read just now; send again";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(2));
+    };
+    let bytes = body::read(&head.headers, body, app.limits.packed, deadline).await?;
+    let reader = Arc::clone(app);
+    let read = tokio::task::spawn_blocking(move || read(&reader, bytes, format, kind, &access)).await;
+    let Read { messages, persons, mut answer } =
+        read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read"))??;
+    answer.dry_run = dry_run;
+    for reason in &answer.reasons {
+        app.shared.metrics.rejected_total.of(*reason).inc();
+    }
+    if answer.is_nothing_accepted() {
+        let detail = "nothing of it could be accepted; see `rejected`";
+        let rejected = json!(answer.rejected);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("rejected", rejected));
+    }
+    if !dry_run {
+        let stored = tokio::time::timeout_at(deadline, store(app, messages, &persons)).await;
+        let stored = stored.unwrap_or_else(|_| Err(Problem::unavailable("it took too long; send again", 5)));
+        stored.map_err(|problem| match &answer.revised_at {
+            Some(stamp) => problem.with("revised_at", json!(stamp)).with("warning", json!(RETRY)),
+            None => problem,
+        })?;
+        counted(app, &answer);
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+fn counted(app: &App, answer: &Answer) {
+    let number = |count: usize| u64::try_from(count).unwrap_or(0);
+    let metrics = &app.shared.metrics;
+    metrics.registers_total.inc_by(number(answer.accepted.registers));
+    metrics.marks_total.inc_by(number(answer.accepted.marks));
+    metrics.roster_entries_total.inc_by(number(answer.accepted.pupils));
+    for register in &answer.registers {
+        tracing::info!(register.id = register.id, register.marks = register.marks, "register accepted");
+    }
+}
+
+fn read(app: &App, bytes: Vec<u8>, format: Format, kind: Kind, access: &Access) -> Result<Read, Problem> {
+    let bytes = body::unpack(bytes, app.limits.unpacked)?;
+    let in_force = Arc::clone(&app.shared.in_force.borrow());
+    let (moment, namespace) = (app.shared.moment(), app.shared.namespace);
+    let sending = Sending { policy: &in_force.policy, access, moment, namespace };
+    let message = |school: attendance::Urn, payload, kind: &str| Outgoing {
+        headers: vec![
+            Header::new("content-type", b"application/protobuf".to_vec()),
+            Header::new("kind", kind.as_bytes().to_vec()),
+        ],
+        ..Outgoing::keyed(Arc::clone(&app.topic), school.number().to_string(), payload)
+    };
+    Ok(match kind {
+        Kind::Registers => {
+            let (registers, answer) = registers::read(&bytes, format, sending)?;
+            let of = |(id, register): &(uuid::Uuid, crate::accept::Accepted)| {
+                message(register.school, register.message(*id).encode_to_vec(), "register")
+            };
+            Read { messages: registers.iter().map(of).collect(), persons: Vec::new(), answer }
+        }
+        Kind::Pupils => {
+            let (mut roster, answer) = pupils::read(&bytes, format, sending)?;
+            let persons = std::mem::take(&mut roster.persons);
+            let parts = roster.messages(sending);
+            let messages = parts.iter().map(|(school, part)| message(*school, part.to_bytes(), "roster")).collect();
+            Read { messages, persons, answer }
+        }
+    })
+}
+
+/// Names into their table, then the rest to Kafka: a repetition of either changes nothing.
+async fn store(app: &App, messages: Vec<Outgoing>, persons: &[person::PersonRow]) -> Result<(), Problem> {
+    if !persons.is_empty() {
+        let written = async {
+            let mut tx = app.shared.store.begin().await?;
+            person::upsert_many(&mut tx, persons).await?;
+            tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)
+        };
+        written.await.map_err(|error: store::StoreError| {
+            tracing::warn!(%error, "names could not be written");
+            Problem::unavailable("the names could not be stored; send again", 5)
+        })?;
+    }
+    app.shared.producer.send_all(messages).await.map_err(|error| {
+        tracing::warn!(%error, "registers could not be written to Kafka");
+        let seconds = error.retry_after().map_or(30, |after| after.as_secs().max(1));
+        Problem::unavailable("it could not be stored safely; send all of it again", seconds)
+    })
+}

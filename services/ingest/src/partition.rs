@@ -1,0 +1,195 @@
+//! The loop on one partition of registers: a batch's events are produced and acknowledged, then one transaction moves the
+//! position, by compare-and-set, with the registers received and the dead letters. A crash in between repeats events, which
+//! the fold of rules does not mind.
+
+use crate::in_force::InForce;
+use crate::intake::{Intake, Reading};
+use crate::metrics::Metrics;
+use crate::{accept::Moment, slice};
+use service::clock::{Clock, NewestSession};
+use service::fault;
+use std::sync::Arc;
+use store::position::{self, Position};
+use store::{CommitError, Store, StoreError, dead_letter, installation, register};
+use tokio::sync::watch;
+use transport::consumer::{Next, Release, Start, WorkError, Worker};
+use transport::{Message, Producer, TopicPartition};
+use uuid::Uuid;
+
+/// What all partitions of a process share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) producer: Producer,
+    pub(crate) in_force: watch::Receiver<Arc<InForce>>,
+    pub(crate) clock: Clock,
+    pub(crate) newest: NewestSession,
+    pub(crate) metrics: Metrics,
+    pub(crate) namespace: Uuid,
+    pub(crate) events: Arc<str>,
+    /// Partitions of the events.
+    pub(crate) partitions: u32,
+}
+
+impl Shared {
+    /// What is checked now is checked against this.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { now: self.clock.wall_now(), present: self.clock.present_year() }
+    }
+}
+
+/// One partition.
+pub(crate) struct Partition {
+    shared: Arc<Shared>,
+    topic: Arc<str>,
+    part: i32,
+    supplier: Option<String>,
+    /// The position row as we last wrote or read it; none before the take-over.
+    position: Option<Position>,
+    /// Where the position stands if a commit that was not answered was done.
+    pending: Option<i64>,
+}
+
+impl Partition {
+    /// A partition that is to be taken over.
+    pub(crate) fn new(shared: Arc<Shared>, place: &TopicPartition) -> Self {
+        let supplier = place.topic.strip_prefix("attendance.registers.").and_then(|rest| rest.strip_suffix(".v1"));
+        Self {
+            shared,
+            topic: Arc::clone(&place.topic),
+            part: i32::try_from(place.partition).unwrap_or(i32::MAX),
+            supplier: supplier.map(str::to_owned),
+            position: None,
+            pending: None,
+        }
+    }
+
+    fn position(&mut self) -> Result<&mut Position, WorkError> {
+        self.position.as_mut().ok_or_else(|| WorkError::Fatal("used before it was taken over".into()))
+    }
+
+    /// Finds out what became of a commit that was not answered: the version says it. Ours is one more than was held.
+    async fn settle(&mut self) -> Result<(), WorkError> {
+        let Some(next_offset) = self.pending else { return Ok(()) };
+        let found = position::read(&self.shared.store, &self.topic, self.part).await.map_err(work_error)?;
+        let fenced = self.fenced();
+        let held = self.position()?;
+        match found {
+            Some(found) if found.version == held.version + 1 => {
+                (held.version, held.next_offset) = (found.version, next_offset);
+            }
+            Some(found) if found.version == held.version => {}
+            _ => return Err(fenced),
+        }
+        self.pending = None;
+        Ok(())
+    }
+
+    fn fenced(&self) -> WorkError {
+        WorkError::Fenced(format!("{}-{}'s position row has another version", self.topic, self.part).into())
+    }
+
+    fn read(&self, messages: &[Message]) -> Intake {
+        let in_force = Arc::clone(&self.shared.in_force.borrow());
+        let reading = Reading {
+            policy: &in_force.policy,
+            moment: self.shared.moment(),
+            namespace: self.shared.namespace,
+            supplier: self.supplier.as_deref(),
+        };
+        let mut intake = Intake::default();
+        for message in messages {
+            reading.message(message, &mut intake);
+        }
+        intake
+    }
+
+    async fn produce(&self, intake: &mut Intake) -> Result<(), WorkError> {
+        let events = std::mem::take(&mut intake.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let messages = slice::cut(events, self.shared.partitions, &self.shared.events);
+        self.shared.producer.send_all(messages).await.map_err(|error| match error.retry_after() {
+            Some(_) => WorkError::Unavailable(error.into()),
+            None => WorkError::Fatal(error.into()),
+        })
+    }
+
+    async fn commit(&mut self, next_offset: i64, intake: &Intake) -> Result<(), WorkError> {
+        let held = self.position()?.clone();
+        let mut tx = self.shared.store.begin().await.map_err(work_error)?;
+        if !position::advance(&mut tx, held.fence(), next_offset, held.outbox_number).await.map_err(work_error)? {
+            return Err(self.fenced());
+        }
+        register::upsert_many(&mut tx, &intake.rows).await.map_err(work_error)?;
+        if !intake.letters.is_empty() {
+            dead_letter::insert_many(&mut tx, &intake.letters).await.map_err(work_error)?;
+        }
+        if let Some(newest) = intake.newest {
+            installation::forward(&mut tx, newest.number()).await.map_err(work_error)?;
+        }
+        fault::point("ingest.batch.before_commit");
+        match tx.commit().await {
+            Ok(()) => {
+                let position = self.position()?;
+                (position.version, position.next_offset) = (held.version + 1, next_offset);
+                Ok(())
+            }
+            Err(CommitError::Failed(error)) => Err(work_error(error)),
+            Err(CommitError::Unknown(error)) => {
+                self.pending = Some(next_offset);
+                Err(WorkError::Unavailable(error.into()))
+            }
+        }
+    }
+}
+
+impl Worker for Partition {
+    async fn claim(&mut self) -> Result<Start, WorkError> {
+        let now = self.shared.clock.wall_now().micros();
+        let mut tx = self.shared.store.begin().await.map_err(work_error)?;
+        let position = position::claim(&mut tx, &self.topic, self.part, now).await.map_err(work_error)?;
+        // After an unknown outcome claiming again only adds one to the version.
+        tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| work_error(error))?;
+        let start = if position.next_offset == 0 { Start::Beginning } else { Start::At(position.next_offset) };
+        self.position = Some(position);
+        Ok(start)
+    }
+
+    async fn batch(&mut self, messages: Vec<Message>) -> Result<(), WorkError> {
+        fault::point("ingest.batch.after_poll");
+        self.settle().await?;
+        let done = self.position()?.next_offset;
+        let known = messages.partition_point(|message| message.offset < done);
+        let Some((_, new)) = messages.split_at_checked(known) else { return Ok(()) };
+        let Some(last) = new.last() else { return Ok(()) };
+        let mut intake = self.read(new);
+        let marks: usize =
+            intake.events.iter().map(|e| if let proto::Event::Marks(p) = e { p.marks.len() } else { 0 }).sum();
+        self.produce(&mut intake).await?;
+        fault::point("ingest.batch.after_produce");
+        self.commit(last.offset + 1, &intake).await?;
+        fault::point("ingest.batch.after_commit");
+        if let Some(newest) = intake.newest {
+            self.shared.newest.advance(newest);
+        }
+        let metrics = &self.shared.metrics;
+        metrics.events_marks_total.inc_by(u64::try_from(marks).unwrap_or(0));
+        metrics.dead_letters_total.inc_by(u64::try_from(intake.letters.len()).unwrap_or(0));
+        intake.reasons.iter().for_each(|reason| metrics.rejected_total.of(*reason).inc());
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<Next, WorkError> {
+        self.settle().await.map(|()| Next::Idle)
+    }
+
+    async fn release(&mut self, why: Release) -> Result<(), WorkError> {
+        if why == Release::Lost { Ok(()) } else { self.settle().await }
+    }
+}
+
+/// A database error as the consumer understands it.
+fn work_error(error: StoreError) -> WorkError {
+    if error.is_retryable() { WorkError::Unavailable(error.into()) } else { WorkError::Fatal(error.into()) }
+}

@@ -1,0 +1,149 @@
+//! What the notifier counts.
+
+use policy::receivers::Kind;
+use service::metrics::{CounterBy, CounterByTwo, Histogram, IntCounter, IntGaugeVec, Label};
+use transport::{Observer, TopicPartition};
+
+/// Kinds of receivers.
+#[derive(Clone, Copy, Debug)]
+pub enum KindLabel {
+    /// E-mail.
+    Email,
+    /// A webhook.
+    Webhook,
+    /// A folder.
+    Folder,
+}
+
+impl KindLabel {
+    pub(crate) fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Email { .. } => Self::Email,
+            Kind::Webhook { .. } => Self::Webhook,
+            Kind::Folder { .. } => Self::Folder,
+        }
+    }
+}
+
+impl Label for KindLabel {
+    const NAME: &'static str = "kind";
+    const ALL: &'static [Self] = &[Self::Email, Self::Webhook, Self::Folder];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Webhook => "webhook",
+            Self::Folder => "folder",
+        }
+    }
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub enum OutcomeLabel {
+    /// It arrived.
+    Delivered,
+    /// It is tried again.
+    Failed,
+    /// It is not tried again.
+    GivenUp,
+}
+
+impl Label for OutcomeLabel {
+    const NAME: &'static str = "outcome";
+    const ALL: &'static [Self] = &[Self::Delivered, Self::Failed, Self::GivenUp];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// What became of a change that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntakeLabel {
+    /// Applied to its case.
+    Applied,
+    /// Known already: dropped.
+    Repeated,
+    /// Kept aside: one before it is missing.
+    Gap,
+    /// The child's case is deleted.
+    Erased,
+    /// Applied, but no news: no message.
+    Silent,
+    /// Applied, and no receiver is named for it.
+    Unrouted,
+}
+
+impl Label for IntakeLabel {
+    const NAME: &'static str = "result";
+    const ALL: &'static [Self] =
+        &[Self::Applied, Self::Repeated, Self::Gap, Self::Erased, Self::Silent, Self::Unrouted];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Repeated => "repeated",
+            Self::Gap => "gap",
+            Self::Erased => "erased",
+            Self::Silent => "silent",
+            Self::Unrouted => "unrouted",
+        }
+    }
+}
+
+service::metrics! {
+    /// What the notifier counts.
+    pub struct Metrics in "notifier" {
+        /// Alert changes read, by what became of them; a silent or unrouted one is applied too.
+        changes_total: CounterBy<IntakeLabel>,
+        /// Cases that no locality claims, at each of their changes.
+        unclaimed_total: IntCounter,
+        /// Attempts by kind of receiver and outcome.
+        deliveries_total: CounterByTwo<KindLabel, OutcomeLabel>,
+        /// Seconds from a register's receipt to the delivery of the message that it caused.
+        received_to_delivered_seconds: Histogram [0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0],
+        /// Messages that a receiver is owed.
+        owed: IntGaugeVec ["receiver"],
+        /// Seconds since the oldest message that a receiver is owed was first tried.
+        owed_age_seconds: IntGaugeVec ["receiver"],
+        /// Changes kept aside because one before them is missing.
+        gaps: IntGaugeVec ["partition"],
+        /// Seconds since the oldest change that is kept aside; alarm above 60.
+        gap_age_seconds: IntGaugeVec ["partition"],
+        /// Messages of a partition that are not worked on yet.
+        lag_messages: IntGaugeVec ["partition"],
+        /// Times that a partition was found taken over by somebody else.
+        fenced_total: IntCounter,
+        /// Readings of cases that were answered.
+        reads_total: IntCounter,
+    }
+}
+
+/// Tells the consumer's course to the metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Course(pub(crate) Metrics);
+
+impl Observer for Course {
+    fn fenced(&self, at: &TopicPartition, cause: &str) {
+        self.0.fenced_total.inc();
+        tracing::warn!(partition = at.partition, cause, "somebody else has taken the partition over");
+    }
+
+    fn retrying(&self, at: &TopicPartition, cause: &str) {
+        tracing::warn!(partition = at.partition, cause, "trying again");
+    }
+
+    fn lag(&self, at: &TopicPartition, messages: u64) {
+        let lag = i64::try_from(messages).unwrap_or(i64::MAX);
+        self.0.lag_messages.with_label_values(&[&at.partition.to_string()]).set(lag);
+    }
+
+    fn broker_error(&self, reason: &str) {
+        tracing::warn!(reason, "kafka reported an error that passes by itself");
+    }
+}
