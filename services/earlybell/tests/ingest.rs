@@ -9,8 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use harness::Installation;
 use harness::checker::EVENTS;
-use harness::registers::{Sending, Size, expected, stream};
-use http::{Answer, Ingest};
+use harness::registers::{Size, expected, stream};
+use http::{Answer, Ingest, json};
 use prost::Message as _;
 use proto::{Event, v1};
 use std::collections::BTreeSet;
@@ -18,47 +18,16 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 use store::dead_letter::{self, Filter, State};
-use store::{Store, position};
 use transport::{Admin, Header, Outgoing, Producer, ProducerConfig};
 
 const REGISTERS: &str = "attendance.registers.v1";
 const GOOD: &str = r#"{"school_urn": 900001, "date": "2025-09-03", "session": "AM", "revised_at": "2025-09-03T08:52:10Z",
     "marks": [{"upn": "R900001000001", "code": "/"}, {"upn": "F900001000002", "code": "L", "minutes_late": 12}]}"#;
 
-fn json(sending: &Sending) -> String {
-    let mark = |(upn, revision): &(attendance::Upn, attendance::mark::Revision)| serde_json::json!({ "upn": upn.text(), "code": revision.code.text() });
-    let revised_at = sending.marks[0].1.revised_at;
-    assert!(sending.marks.iter().all(|(_, revision)| revision.revised_at == revised_at));
-    serde_json::json!({
-        "school_urn": sending.school.number(), "date": sending.session.day().to_string(),
-        "session": sending.session.half().text(), "revised_at": revised_at.to_string(),
-        "marks": sending.marks.iter().map(mark).collect::<Vec<_>>(),
-    })
-    .to_string()
-}
-
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
-}
-
-/// Waits until the loop has taken all of a topic.
-async fn taken(installation: &Installation, store: &Store, topic: &str) {
-    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
-    support::wait_until(Duration::from_mins(1), "the loop to reach the end", async || {
-        for end in admin.watermarks(topic).await.map_err(|error| error.to_string())? {
-            let part = i32::try_from(end.partition).unwrap();
-            let found = position::read(store, topic, part).await.map_err(|error| error.to_string())?;
-            let next = found.map_or(0, |found| found.next_offset);
-            if next != end.high {
-                return Err(format!("partition {part}: next {next}, end {}", end.high));
-            }
-        }
-        Ok(())
-    })
-    .await
-    .unwrap();
 }
 
 async fn events(installation: &Installation) -> Vec<Event> {
@@ -98,7 +67,7 @@ async fn what_is_accepted_reaches_events_and_what_is_wrong_has_its_own_answer() 
     let store = installation.store().await;
     let dry = ingest.send("/v1/registers?dry_run=true", &key, "application/json", GOOD);
     assert_eq!((dry.status, &dry.json()["dry_run"]), (202, &true.into()));
-    taken(&installation, &store, REGISTERS).await;
+    installation.taken(&store, REGISTERS).await;
     assert_eq!(events(&installation).await, [], "nothing of all that was stored");
 
     let partly = GOOD.replace("F900001000002", "nobody");
@@ -112,7 +81,7 @@ async fn what_is_accepted_reaches_events_and_what_is_wrong_has_its_own_answer() 
     assert!(answer["revised_at"].is_string(), "stamped: {answer}");
     let warnings = answer["warnings"].to_string();
     assert!(warnings.contains("a retry must send it") && warnings.contains("row 1"), "{warnings}");
-    taken(&installation, &store, REGISTERS).await;
+    installation.taken(&store, REGISTERS).await;
     let mut marks = 0;
     for event in events(&installation).await {
         let Event::Marks(part) = event else { panic!("registers only") };
@@ -224,7 +193,7 @@ async fn a_roster_goes_to_events_and_names_only_to_their_table() {
     let reasons: Vec<_> = answer.json()["rejected"].as_array().unwrap().iter().map(|r| r["reason"].clone()).collect();
     assert_eq!(reasons, ["home_locality", "unknown_school"]);
     let store = installation.store().await;
-    taken(&installation, &store, REGISTERS).await;
+    installation.taken(&store, REGISTERS).await;
     let events = events(&installation).await;
     assert!(matches!(&events[..], [Event::Enrolment(..)]), "{events:?}");
     let Event::Enrolment(upn, _) = &events[0] else { unreachable!() };
@@ -251,7 +220,7 @@ async fn without_a_broker_the_answer_is_503_and_it_comes_back_by_itself() {
     .await
     .unwrap();
     let store = installation.store().await;
-    taken(&installation, &store, REGISTERS).await;
+    installation.taken(&store, REGISTERS).await;
     assert!(!events(&installation).await.is_empty());
 }
 
@@ -276,7 +245,7 @@ async fn aborted_at_every_named_point_records_are_those_of_backtest() {
         }
         if fault.is_none() {
             let store = installation.store().await;
-            taken(&installation, &store, REGISTERS).await;
+            installation.taken(&store, REGISTERS).await;
         }
     }
     let store = installation.store().await;
@@ -322,7 +291,7 @@ async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_th
     let producer = Producer::new(&ProducerConfig::new(installation.connection())).unwrap();
     producer.send_all(sent.iter().map(message).collect()).await.unwrap();
     let store = installation.store().await;
-    taken(&installation, &store, topic).await;
+    installation.taken(&store, topic).await;
     let open = Filter { reason: None, urn: None, state: State::Open };
     let letters = dead_letter::list(&store, open, 0, 100).await.unwrap();
     let reasons: Vec<&str> = letters.iter().map(|letter| letter.letter.reason.as_str()).collect();

@@ -41,6 +41,24 @@ impl Installation {
         .unwrap();
     }
 
+    /// Waits until the position of every partition of a topic has reached its end.
+    pub(crate) async fn taken(&self, store: &Store, topic: &str) {
+        let admin = Admin::new(&self.connection(), Duration::from_secs(10)).unwrap();
+        support::wait_until(Duration::from_mins(1), "the position to reach the end", async || {
+            for end in admin.watermarks(topic).await.map_err(|error| error.to_string())? {
+                let part = i32::try_from(end.partition).unwrap();
+                let found = position::read(store, topic, part).await.map_err(|error| error.to_string())?;
+                let next = found.map_or(0, |found| found.next_offset);
+                if next != end.high {
+                    return Err(format!("partition {part}: next {next}, end {}", end.high));
+                }
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+
     /// I-1 and I-2: the stored records are those of the reference. I-3: what is published is what is wanted. I-5: of each
     /// alert every version was sent, in order, without gaps; repetitions are the same.
     pub(crate) async fn check(&self, store: &Store, expected: &BTreeMap<Upn, Outcome>) {

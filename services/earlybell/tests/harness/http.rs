@@ -1,5 +1,6 @@
 //! Ingest over HTTP: a free port, keys, requests made by hand so that wrong ones can be made too.
 
+use crate::harness::registers::Sending;
 use crate::harness::{Installation, Process};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -91,4 +92,17 @@ impl Ingest {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         self.ask(&format!("POST {path}"), &lines, body.as_ref()).unwrap()
     }
+}
+
+/// A sending as a school posts it.
+pub(crate) fn json(sending: &Sending) -> String {
+    let mark = |(upn, revision): &(attendance::Upn, attendance::mark::Revision)| serde_json::json!({ "upn": upn.text(), "code": revision.code.text() });
+    let revised_at = sending.marks[0].1.revised_at;
+    assert!(sending.marks.iter().all(|(_, revision)| revision.revised_at == revised_at));
+    serde_json::json!({
+        "school_urn": sending.school.number(), "date": sending.session.day().to_string(),
+        "session": sending.session.half().text(), "revised_at": revised_at.to_string(),
+        "marks": sending.marks.iter().map(mark).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
