@@ -190,7 +190,7 @@ fn the_policy_lists_every_school_as_gias_does() {
 }
 
 #[test]
-fn the_policy_is_sound_and_its_calendar_is_the_countys() {
+fn the_policy_is_sound_and_its_calendar_is_that_of_the_county() {
     let county = small(1);
     let files = policy_files(&county);
     let text = |name: &str| files.iter().find(|file| file.name == name).unwrap().text.clone();
