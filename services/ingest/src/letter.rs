@@ -2,7 +2,7 @@
 
 use transport::{Header, Message};
 
-/// Text that cannot have been written by [`headers`].
+/// Text that cannot have been written by `headers`.
 #[derive(Debug, thiserror::Error)]
 #[error("the letter's headers are damaged; it can be shown but not replayed")]
 pub struct HeadersError;
