@@ -17,7 +17,7 @@ setup:
 	@scripts/install-postgres.sh >/dev/null
 
 test: setup
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --locked
 
 lint:
 	@scripts/lint.sh

@@ -7,7 +7,7 @@ PATH="$(scripts/install-tools.sh):$PATH"
 export PATH RUSTDOCFLAGS="-D warnings"
 
 cargo fmt --all --check
-cargo clippy --workspace --all-targets -- -D warnings
+cargo clippy --locked --workspace --all-targets -- -D warnings
 cargo doc --workspace --no-deps --document-private-items --quiet
 cargo deny check bans licenses sources
 cargo machete
