@@ -197,6 +197,36 @@ async fn marks_that_come_during_a_pass_survive_a_crash_right_after_it() {
     process.terminate();
 }
 
+/// One bad thing stops one thing: the pupil whose judging panics is passed over, the others go on, and a replay folds
+/// what was held back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_judge_that_panics_for_one_pupil_holds_that_pupil_until_a_replay() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(12, SIZE);
+    let producer = producer(&installation);
+    let (before, after) = sendings.split_at(sendings.len() / 2);
+    produce(&producer, 1, before).await;
+    let mut process = installation.service("rules", Some("rules.judge.panic:7:fail"));
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    for few in after.chunks(5) {
+        produce(&producer, 1, few).await;
+    }
+    installation.settled(&store).await;
+    let held = store::held::list(&store, 0).await.unwrap();
+    assert_eq!(held.len(), 1, "{held:?}");
+    let expected = expected(&installation.policy, &sendings);
+    let open = published::load_partition(&store, 0).await.unwrap().iter().filter(|row| row.level > 0).count();
+    assert!(open > 0 && open + 10 > expected.values().map(|o| o.wanted.len()).sum::<usize>(), "the others go on");
+    process.kill();
+    process = installation.service("rules", None);
+    installation.run(&["dead-letters", "replay", "--reason", "held"]);
+    installation.settled(&store).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
+    installation.check(&store, &expected).await;
+    process.terminate();
+}
+
 /// Folding the same batch again changes nothing: every pupil that it names is judged all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_whose_commit_failed_is_judged_when_it_comes_again() {

@@ -21,6 +21,9 @@ pub(crate) fn judge(
     };
     let earlier = cause.earlier_year.filter(|year| *year < present && pupil.has_open(*year));
     let judged = catch_unwind(AssertUnwindSafe(|| {
+        if service::fault::fails("rules.judge.panic") {
+            std::panic::panic_any("a fault that a test asked for");
+        }
         let mut wanted = Vec::new();
         if let Some(earlier) = earlier {
             wanted.extend(pupil.judge(earlier, moment.in_force, Direction::DownOnly));
