@@ -98,6 +98,32 @@ impl fmt::Display for RefusedRow {
     }
 }
 
+/// Which line each row begins on. The csv crate tells where it stands after a row: on the next line, but on the row's own
+/// where lines end in CR and LF (the LF is still to come) and at a file's end without one.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// 1 where lines end in CR and LF.
+    behind: u64,
+    rows: u64,
+    within_rows: u64,
+}
+
+impl Lines {
+    /// `after_header`: the reader's line after the header was read.
+    pub(crate) fn new(after_header: u64) -> Self {
+        Self { behind: u64::from(after_header == 1), rows: 0, within_rows: 0 }
+    }
+
+    /// The line of the row that was just read; `after` is the reader's line now.
+    pub(crate) fn of(&mut self, row: &ByteRecord, after: u64) -> u64 {
+        self.rows += 1;
+        let counted = 1 + self.rows + self.within_rows;
+        let within = row.as_slice().iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.within_rows += within;
+        (after + self.behind).saturating_sub(1 + within).max(counted)
+    }
+}
+
 /// The text of a field; bytes that are no UTF-8 show as such.
 pub(crate) fn text(field: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(field)

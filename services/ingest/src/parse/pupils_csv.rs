@@ -3,7 +3,7 @@
 //! nothing, an empty field takes the value back. Names and birth dates are passed over here: they never travel with the
 //! rest.
 
-use super::columns::{Columns, FileError, RefusedRow, file_error, text};
+use super::columns::{Columns, FileError, Lines, RefusedRow, file_error, text};
 use super::roster::{self, NAMES, RosterLine};
 use crate::reason::{Reason, Rejected};
 use attendance::enrolment::RosterEntry;
@@ -22,6 +22,9 @@ pub struct PupilsCsv<R> {
     columns: Columns<13>,
     row: ByteRecord,
     number: i64,
+    lines: Lines,
+    /// The line that the row begins on.
+    line: u64,
 }
 
 impl<R: Read> PupilsCsv<R> {
@@ -30,7 +33,8 @@ impl<R: Read> PupilsCsv<R> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let header = reader.byte_headers().map_err(|error| file_error(error, 1))?.clone();
         let columns = Columns::find(&header, NAMES, NEEDED)?;
-        Ok(Self { reader, columns, row: ByteRecord::new(), number: 0 })
+        let lines = Lines::new(reader.position().line());
+        Ok(Self { reader, columns, row: ByteRecord::new(), number: 0, lines, line: 1 })
     }
 
     /// The header's columns that rosters do not have.
@@ -46,8 +50,8 @@ impl<R: Read> PupilsCsv<R> {
         let Some(row) = self.next_row()? else { return Ok(None) };
         Ok(Some(row.and_then(|_| {
             let given = |column| self.columns.field(&self.row, column).map(text);
-            let line = self.row.position().map_or(0, csv::Position::line);
-            roster::line(given, received).map_err(|rejected| RefusedRow { line, rejected, row: self.row.clone() })
+            let refused = |rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() };
+            roster::line(given, received).map_err(refused)
         })))
     }
 
@@ -59,11 +63,9 @@ impl<R: Read> PupilsCsv<R> {
             return Ok(None);
         }
         self.number += 1;
+        self.line = self.lines.of(&self.row, self.reader.position().line());
         let parsed = self.parse().map(|line| (line.upn, line.entry));
-        Ok(Some(parsed.map_err(|rejected| {
-            let line = self.row.position().map_or(line, csv::Position::line);
-            RefusedRow { line, rejected, row: self.row.clone() }
-        })))
+        Ok(Some(parsed.map_err(|rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() })))
     }
 
     fn parse(&self) -> Result<RosterLine, Rejected> {

@@ -1,7 +1,7 @@
 //! Registers as CSV: `school_urn,date,session,upn,code,minutes_late,revised_at`, header required, columns in any order,
 //! the last two optional. Takes a reader, gives a mark a row, or why the row is refused; one bad row stops no other.
 
-use super::columns::{Columns, FileError, RefusedRow, file_error, text};
+use super::columns::{Columns, FileError, Lines, RefusedRow, file_error, text};
 use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
 use attendance::mark::{MinutesLate, Revision};
@@ -31,6 +31,9 @@ pub struct RegistersCsv<'a, R> {
     admission: Admission<'a>,
     row: ByteRecord,
     number: u64,
+    lines: Lines,
+    /// The line that the row begins on.
+    line: u64,
     last: Last,
 }
 
@@ -48,7 +51,8 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(input);
         let header = reader.byte_headers().map_err(|error| file_error(error, 1))?.clone();
         let columns = Columns::find(&header, NAMES, NEEDED)?;
-        Ok(Self { reader, columns, admission, row: ByteRecord::new(), number: 0, last: Last::default() })
+        let (lines, last) = (Lines::new(reader.position().line()), Last::default());
+        Ok(Self { reader, columns, admission, row: ByteRecord::new(), number: 0, lines, line: 1, last })
     }
 
     /// The header's columns that registers do not have.
@@ -68,11 +72,9 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
             return Ok(None);
         }
         self.number += 1;
+        self.line = self.lines.of(&self.row, self.reader.position().line());
         let parsed = self.parse();
-        Ok(Some(parsed.map_err(|rejected| {
-            let line = self.row.position().map_or(line, csv::Position::line);
-            RefusedRow { line, rejected, row: self.row.clone() }
-        })))
+        Ok(Some(parsed.map_err(|rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() })))
     }
 
     fn parse(&mut self) -> Result<RegisterRow, Rejected> {
@@ -194,6 +196,16 @@ mod tests {
             (last.revised_at.to_string(), last.minutes_late.unwrap().minutes()),
             ("2025-09-03T08:52:10.5Z".into(), 12)
         );
+    }
+
+    #[test]
+    fn the_line_is_right_whatever_ends_lines_and_whatever_a_field_holds() {
+        let lines = |file: &str| -> Vec<u64> { read(file).into_iter().map(|row| row.unwrap_err().line).collect() };
+        let header = "school_urn,date,session,upn,code";
+        assert_eq!(lines(&format!("{header}\nx\ny\n")), [2, 3]);
+        assert_eq!(lines(&format!("{header}\r\nx\r\ny\r\n")), [2, 3]);
+        assert_eq!(lines(&format!("{header}\n\nx\n\n\ny\n")), [3, 6]);
+        assert_eq!(lines(&format!("{header}\r\n\"x\r\n\r\n\"\r\ny")), [2, 5]);
     }
 
     #[test]
