@@ -74,7 +74,8 @@ impl Partition {
         let fenced = self.fenced();
         let held = self.position()?;
         match found {
-            Some(found) if found.version == held.version + 1 => {
+            // A take-over by somebody else adds one to the version too, but moves nothing.
+            Some(found) if found.version == held.version + 1 && found.next_offset > held.next_offset => {
                 (held.version, held.next_offset) = (found.version, next_offset);
             }
             Some(found) if found.version == held.version => {}

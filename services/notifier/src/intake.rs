@@ -61,9 +61,10 @@ impl Partition {
     /// Finds out what became of a commit that was not answered: ours is one version more than was held.
     async fn settle(&mut self) -> Result<(), WorkError> {
         let Some(tally) = self.pending.take() else { return Ok(()) };
-        let held = self.position()?.version;
+        let (held, next_offset) = (self.position()?.version, self.position()?.next_offset);
         match position::read(&self.shared.store, &self.shared.topic, self.part).await {
-            Ok(Some(found)) if found.version == held + 1 => {
+            // A take-over by somebody else adds one to the version too, but moves nothing.
+            Ok(Some(found)) if found.version == held + 1 && found.next_offset > next_offset => {
                 self.position = Some(found);
                 self.count(&tally);
                 Ok(())

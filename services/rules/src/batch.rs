@@ -95,6 +95,7 @@ impl Partition {
     fn judge_named(&mut self, named: Named, new: &[Decoded<'_>], effects: &mut Effects) -> Result<(), WorkError> {
         let in_force = self.in_force();
         let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
+        effects.judged_with = in_force.version;
         let present = self.present_year();
         let mut pupils: Vec<_> = named.into_iter().collect();
         pupils.sort_unstable_by_key(|(upn, _)| *upn);
@@ -102,7 +103,6 @@ impl Partition {
             if let Err(mut held) = judge(&mut self.memory, moment, present, pupil, effects) {
                 held.offset = new.first().map_or(0, |decoded| decoded.message.offset);
                 tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
-                self.memory.hold(held.upn);
                 let now = self.shared.clock.wall_now().micros();
                 effects.dead_letters.extend(parts_of(held.upn, new, now));
                 effects.lifted.retain(|upn| *upn != held.upn);

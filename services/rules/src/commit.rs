@@ -22,18 +22,34 @@ pub(crate) enum Done {
     Chunk { written: Vec<Upn>, checkpoint: Option<(i64, i64)>, relayed: Option<i64> },
 }
 
+impl Done {
+    /// Whether the row found is the one that this transaction made of the row held.
+    fn is_in(&self, found: &Position, held: &Position) -> bool {
+        match self {
+            Self::Effects { next_offset, rows, .. } => {
+                let number = rows.last().map_or(held.outbox_number, |row| row.number);
+                let changed = *next_offset != held.next_offset || number != held.outbox_number;
+                changed && (found.next_offset, found.outbox_number) == (*next_offset, number)
+            }
+            Self::Chunk { checkpoint, .. } => *checkpoint == Some((found.checkpoint_offset, found.checkpoint_at)),
+        }
+    }
+}
+
 /// A transaction whose outcome is not known.
 #[derive(Debug)]
 pub(crate) struct Pending(Done);
 
 impl Partition {
-    /// Finds out what became of a commit that was not answered: the version says it. Ours is one more than was held.
+    /// Finds out what became of a commit that was not answered. One more than the version held is ours or a take-over by
+    /// somebody else, which changes nothing but the version: only a row that bears what we wrote is ours. Where what we
+    /// wrote cannot be told from a take-over, the partition is taken over anew.
     pub(crate) async fn settle(&mut self) -> Result<(), WorkError> {
         let Some(Pending(done)) = self.pending.take() else { return Ok(()) };
         let held = self.position()?.version;
         let found = position::read(&self.shared.store, &self.shared.events, self.part).await;
         match found {
-            Ok(Some(found)) if found.version == held + 1 => self.remember(done),
+            Ok(Some(found)) if found.version == held + 1 && done.is_in(&found, self.position()?) => self.remember(done),
             Ok(Some(found)) if found.version == held => {
                 tracing::info!(partition = self.part, "a commit that was not answered had not been done");
                 Ok(())
@@ -111,8 +127,11 @@ impl Partition {
 
     /// Moves what judging remembers.
     pub(crate) fn remember_effects(&mut self, effects: Effects) {
-        let version = self.in_force().version;
+        let version = effects.judged_with;
         let present = self.present_year();
+        for held in &effects.held {
+            self.memory.hold(held.upn);
+        }
         for upn in effects.judged {
             if let Some(pupil) = self.memory.pupils.get_mut(&upn)
                 && pupil.judged_with != version

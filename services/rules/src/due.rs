@@ -26,11 +26,10 @@ impl Partition {
         }
         let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
         let present = self.present_year();
-        let mut effects = Effects::default();
+        let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in &step {
             if let Err(held) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
                 tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
-                self.memory.hold(held.upn);
                 effects.held.push(held);
             }
         }

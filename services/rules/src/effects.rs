@@ -33,6 +33,8 @@ pub(crate) struct Effects {
     pub(crate) lifted: Vec<Upn>,
     /// Pupils that were judged: their rule set moves in memory once this is known to be done.
     pub(crate) judged: Vec<Upn>,
+    /// By which rule set: another may come into force before the commit is done.
+    pub(crate) judged_with: i64,
 }
 
 /// A pupil that is passed over from now on.
@@ -49,7 +51,7 @@ const CHANGES_A_ROW: usize = 500;
 impl Effects {
     /// Whether the database has to know of it.
     pub(crate) fn is_durable(&self) -> bool {
-        let Self { decided, erased, dead_letters, held, lifted, judged: _ } = self;
+        let Self { decided, erased, dead_letters, held, lifted, judged: _, judged_with: _ } = self;
         !(decided.is_empty() && erased.is_empty() && dead_letters.is_empty() && held.is_empty() && lifted.is_empty())
     }
 

@@ -257,9 +257,6 @@ impl Partition {
         let effects = Effects { held: new.iter().map(held).collect(), ..Effects::default() };
         let next = self.position()?.next_offset;
         self.commit_at_take_over(next, effects).await?;
-        for upn in new {
-            self.memory.hold(upn);
-        }
         Ok(())
     }
 
