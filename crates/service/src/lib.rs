@@ -5,7 +5,6 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod admin;
-pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod egress;
