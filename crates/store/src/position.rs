@@ -1,8 +1,8 @@
 //! Positions: how far a partition has been read, and the fence that lets only its present owner commit.
 //!
 //! Owner: the service that reads the topic. Every transaction of an owner begins with exactly one of [`claim`], [`advance`], [`touch`] and
-//! [`move_checkpoint`]; each raises `version` by one and keeps the row locked until the end. So after a commit of unknown outcome the
-//! version tells: one more than held, it was done; the one held, it was not; any other, somebody else owns the partition.
+//! [`move_checkpoint`]; each raises `version` by one and keeps the row locked until the end. So after a commit of unknown outcome
+//! the row tells what became of it: [`settle`].
 
 use crate::{Store, StoreError, Tx};
 
@@ -41,6 +41,66 @@ pub struct Fence<'a> {
     pub part: i32,
     /// The version held.
     pub version: i64,
+}
+
+/// What a transaction of an owner writes into the row, beside the version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// By [`advance`].
+    Advanced {
+        /// The new position.
+        next_offset: i64,
+        /// The newest outbox row.
+        outbox_number: i64,
+    },
+    /// By [`move_checkpoint`].
+    Checkpoint {
+        /// The new checkpoint.
+        offset: i64,
+        /// When.
+        at: i64,
+    },
+    /// By [`touch`]: nothing.
+    Touched,
+}
+
+/// What became of a commit that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It was done.
+    Done,
+    /// It was not done.
+    NotDone,
+    /// Somebody else has the partition, or it cannot be told: it has to be taken over anew.
+    Fenced,
+}
+
+impl Written {
+    /// Whether `found` bears what was written into `held`, and `held` did not bear it before.
+    fn is_in(self, found: &Position, held: &Position) -> bool {
+        match self {
+            Self::Advanced { next_offset, outbox_number } => {
+                let wrote = (next_offset, outbox_number);
+                wrote != (held.next_offset, held.outbox_number) && wrote == (found.next_offset, found.outbox_number)
+            }
+            Self::Checkpoint { offset, at } => {
+                let wrote = (offset, at);
+                wrote != (held.checkpoint_offset, held.checkpoint_at)
+                    && wrote == (found.checkpoint_offset, found.checkpoint_at)
+            }
+            Self::Touched => false,
+        }
+    }
+}
+
+/// Tells what became of a commit that was not answered, by the row found after it. One more than the version held is ours
+/// or a take-over by somebody else, which changes nothing but the version: only a row that bears what was written is ours.
+pub fn settle(held: &Position, found: Option<&Position>, written: Written) -> Settled {
+    match found {
+        Some(found) if found.version == held.version => Settled::NotDone,
+        Some(found) if found.version == held.version + 1 && written.is_in(found, held) => Settled::Done,
+        _ => Settled::Fenced,
+    }
 }
 
 /// The row of a partition; `None` where nobody ever claimed it.

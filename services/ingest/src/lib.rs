@@ -5,7 +5,6 @@
 
 mod accept;
 mod http;
-mod in_force;
 mod intake;
 pub mod key;
 pub mod letter;
@@ -18,7 +17,6 @@ mod run;
 mod slice;
 pub mod validate;
 
-pub use in_force::PolicyError;
 pub use metrics::Metrics;
 pub use reason::{Reason, Rejected};
-pub use run::{IngestError, Parts, run};
+pub use run::{IngestError, run};

@@ -2,15 +2,15 @@
 //! position, by compare-and-set, with the registers received and the dead letters. A crash in between repeats events, which
 //! the fold of rules does not mind.
 
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::intake::{Intake, Reading};
 use crate::metrics::Metrics;
 use crate::{accept::Moment, slice};
 use service::clock::{Clock, NewestSession};
 use service::fault;
 use std::sync::Arc;
-use store::position::{self, Position};
-use store::{CommitError, Store, StoreError, dead_letter, installation, register};
+use store::position::{self, Position, Settled, Written};
+use store::{CommitError, Store, StoreError, dead_letter, register};
 use tokio::sync::watch;
 use transport::consumer::{Next, Release, Start, WorkError, Worker};
 use transport::{Message, Producer, TopicPartition};
@@ -67,19 +67,17 @@ impl Partition {
         self.position.as_mut().ok_or_else(|| WorkError::Fatal("used before it was taken over".into()))
     }
 
-    /// Finds out what became of a commit that was not answered: the version says it. Ours is one more than was held.
+    /// Finds out what became of a commit that was not answered.
     async fn settle(&mut self) -> Result<(), WorkError> {
         let Some(next_offset) = self.pending else { return Ok(()) };
         let found = position::read(&self.shared.store, &self.topic, self.part).await.map_err(work_error)?;
         let fenced = self.fenced();
         let held = self.position()?;
-        match found {
-            // A take-over by somebody else adds one to the version too, but moves nothing.
-            Some(found) if found.version == held.version + 1 && found.next_offset > held.next_offset => {
-                (held.version, held.next_offset) = (found.version, next_offset);
-            }
-            Some(found) if found.version == held.version => {}
-            _ => return Err(fenced),
+        let written = Written::Advanced { next_offset, outbox_number: held.outbox_number };
+        match position::settle(held, found.as_ref(), written) {
+            Settled::Done => (held.version, held.next_offset) = (held.version + 1, next_offset),
+            Settled::NotDone => {}
+            Settled::Fenced => return Err(fenced),
         }
         self.pending = None;
         Ok(())
@@ -127,7 +125,7 @@ impl Partition {
             dead_letter::insert_many(&mut tx, &intake.letters).await.map_err(work_error)?;
         }
         if let Some(newest) = intake.newest {
-            installation::forward(&mut tx, newest.number()).await.map_err(work_error)?;
+            store::installation::forward(&mut tx, newest.number()).await.map_err(work_error)?;
         }
         fault::point("ingest.batch.before_commit");
         match tx.commit().await {

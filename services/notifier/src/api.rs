@@ -19,7 +19,7 @@ use store::casework::{self, AlertRow, CaseRow, Filter};
 use store::{Store, audit};
 use tokio::sync::watch;
 
-use crate::in_force::InForce;
+use installation::InForce;
 
 /// Cases a page.
 const PAGE: u32 = 100;

@@ -1,7 +1,7 @@
 //! One alert change, applied to its case within the transaction of its batch: version n+1 to an alert at n exactly once;
 //! n and less are dropped, what leaves a gap is kept aside until the gap is filled.
 
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::message::{self, Message, level_words};
 use crate::metrics::IntakeLabel;
 use crate::news::{self, News};

@@ -2,7 +2,7 @@
 //! delays nobody else; and one over all of them, which follows the policy and tells what is owed.
 
 use crate::deliver::Deliverer;
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::random::Random;
 use policy::receivers::Receiver;
 use rand::rngs::StdRng;

@@ -2,7 +2,7 @@
 //! first, then cases, alerts and deliveries, or nothing. Keeps only the position row as last written or read.
 
 use crate::apply::{Applying, Tally, store_error};
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::metrics::{IntakeLabel, Metrics};
 use crate::random::Random;
 use attendance::Timestamp;
@@ -10,7 +10,7 @@ use prost::Message as _;
 use proto::v1;
 use service::clock::Clock;
 use std::sync::Arc;
-use store::position::{self, Position};
+use store::position::{self, Position, Settled, Written};
 use store::{CommitError, Store, casework};
 use tokio::sync::watch;
 use transport::{Message, Next, Release, Start, WorkError, Worker};
@@ -39,8 +39,8 @@ pub(crate) struct Partition {
     shared: Arc<Shared>,
     part: i32,
     position: Option<Position>,
-    /// A commit that was not answered, with what it did if it was done.
-    pending: Option<Tally>,
+    /// A commit that was not answered: where the position stands and what it did, if it was done.
+    pending: Option<(i64, Tally)>,
     gaps_looked_at: Timestamp,
 }
 
@@ -58,23 +58,25 @@ impl Partition {
         WorkError::Fenced(format!("partition {}'s position row has another version than ours", self.part).into())
     }
 
-    /// Finds out what became of a commit that was not answered: ours is one version more than was held.
+    /// Finds out what became of a commit that was not answered.
     async fn settle(&mut self) -> Result<(), WorkError> {
-        let Some(tally) = self.pending.take() else { return Ok(()) };
-        let (held, next_offset) = (self.position()?.version, self.position()?.next_offset);
-        match position::read(&self.shared.store, &self.shared.topic, self.part).await {
-            // A take-over by somebody else adds one to the version too, but moves nothing.
-            Ok(Some(found)) if found.version == held + 1 && found.next_offset > next_offset => {
-                self.position = Some(found);
+        let Some((next_offset, tally)) = self.pending.take() else { return Ok(()) };
+        let found = match position::read(&self.shared.store, &self.shared.topic, self.part).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.pending = Some((next_offset, tally));
+                return Err(store_error(error));
+            }
+        };
+        let written = Written::Advanced { next_offset, outbox_number: 0 };
+        match position::settle(self.position()?, found.as_ref(), written) {
+            Settled::Done => {
+                self.position = found;
                 self.count(&tally);
                 Ok(())
             }
-            Ok(Some(found)) if found.version == held => Ok(()),
-            Ok(_) => Err(self.fenced()),
-            Err(error) => {
-                self.pending = Some(tally);
-                Err(store_error(error))
-            }
+            Settled::NotDone => Ok(()),
+            Settled::Fenced => Err(self.fenced()),
         }
     }
 
@@ -109,7 +111,7 @@ impl Partition {
             }
             Err(CommitError::Failed(error)) => Err(store_error(error)),
             Err(CommitError::Unknown(error)) => {
-                self.pending = Some(tally);
+                self.pending = Some((next_offset, tally));
                 Err(WorkError::Unavailable(error.into()))
             }
         }

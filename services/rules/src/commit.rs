@@ -8,7 +8,7 @@ use crate::partition::{Partition, work_error};
 use attendance::{Timestamp, Upn};
 use store::held::HeldRow;
 use store::outbox::OutboxRow;
-use store::position::{self, Position};
+use store::position::{self, Position, Settled, Written};
 use store::published::PublishedRow;
 use store::{CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, record};
 use transport::consumer::WorkError;
@@ -23,15 +23,15 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// Whether the row found is the one that this transaction made of the row held.
-    fn is_in(&self, found: &Position, held: &Position) -> bool {
+    /// What it wrote into the row held.
+    fn written(&self, held: &Position) -> Written {
         match self {
             Self::Effects { next_offset, rows, .. } => {
-                let number = rows.last().map_or(held.outbox_number, |row| row.number);
-                let changed = *next_offset != held.next_offset || number != held.outbox_number;
-                changed && (found.next_offset, found.outbox_number) == (*next_offset, number)
+                let outbox_number = rows.last().map_or(held.outbox_number, |row| row.number);
+                Written::Advanced { next_offset: *next_offset, outbox_number }
             }
-            Self::Chunk { checkpoint, .. } => *checkpoint == Some((found.checkpoint_offset, found.checkpoint_at)),
+            Self::Chunk { checkpoint: Some((offset, at)), .. } => Written::Checkpoint { offset: *offset, at: *at },
+            Self::Chunk { checkpoint: None, .. } => Written::Touched,
         }
     }
 }
@@ -41,24 +41,25 @@ impl Done {
 pub(crate) struct Pending(Done);
 
 impl Partition {
-    /// Finds out what became of a commit that was not answered. One more than the version held is ours or a take-over by
-    /// somebody else, which changes nothing but the version: only a row that bears what we wrote is ours. Where what we
-    /// wrote cannot be told from a take-over, the partition is taken over anew.
+    /// Finds out what became of a commit that was not answered. Where what we wrote cannot be told from a take-over by
+    /// somebody else, the partition is taken over anew.
     pub(crate) async fn settle(&mut self) -> Result<(), WorkError> {
         let Some(Pending(done)) = self.pending.take() else { return Ok(()) };
-        let held = self.position()?.version;
-        let found = position::read(&self.shared.store, &self.shared.events, self.part).await;
-        match found {
-            Ok(Some(found)) if found.version == held + 1 && done.is_in(&found, self.position()?) => self.remember(done),
-            Ok(Some(found)) if found.version == held => {
+        let found = match position::read(&self.shared.store, &self.shared.events, self.part).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.pending = Some(Pending(done));
+                return Err(work_error(error));
+            }
+        };
+        let held = self.position()?;
+        match position::settle(held, found.as_ref(), done.written(held)) {
+            Settled::Done => self.remember(done),
+            Settled::NotDone => {
                 tracing::info!(partition = self.part, "a commit that was not answered had not been done");
                 Ok(())
             }
-            Ok(_) => Err(fenced(self.part)),
-            Err(error) => {
-                self.pending = Some(Pending(done));
-                Err(work_error(error))
-            }
+            Settled::Fenced => Err(fenced(self.part)),
         }
     }
 

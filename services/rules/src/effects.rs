@@ -1,7 +1,7 @@
 //! What one transaction of a partition makes real, beside its position: published rows with the outbox, dead letters,
 //! holds, erasures. Values only; `commit` writes them.
 
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::memory::Cause;
 use crate::pupil::{PublishedAlert, Pupil, Wanted};
 use attendance::alert::Change;

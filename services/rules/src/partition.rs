@@ -5,7 +5,7 @@
 //! position row. A commit of unknown outcome is settled by reading that row before anything else is done.
 
 use crate::commit::Pending;
-use crate::in_force::InForce;
+use installation::InForce;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 

@@ -1,6 +1,6 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
-use crate::in_force::InForce;
+use installation::InForce;
 use attendance::alert::{Difference, Direction, Published, difference};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;

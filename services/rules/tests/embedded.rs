@@ -7,14 +7,15 @@ use attendance::mark::Revision;
 use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Upn, Urn};
 use policy::{Files, Policy};
 use proto::{Event, MarksPart};
-use rules::{Metrics, Parts};
+use installation::Parts;
+use rules::Metrics;
 use service::clock::{Clock, NewestSession};
 use service::config::{Settings, Sources};
 use service::lifecycle::{Ending, Lifecycle, Signals};
 use service::metrics::Registry;
 use service::readiness::Readiness;
 use std::time::Duration;
-use store::{Options, Store, installation, policy_set, position, published, record};
+use store::{Options, Store, policy_set, position, published, record};
 use transport::{Connection, Embedded, Outgoing, Producer, ProducerConfig};
 
 const EVENTS: &str = "attendance.events.v1";
@@ -60,11 +61,10 @@ async fn run_until(store: &Store, connection: &Connection, offset: i64) {
         connection: connection.clone(),
         clock: Clock::wall().by_registers(newest.clone()),
         newest,
-        metrics: Metrics::register(&Registry::new()).unwrap(),
         readiness: Readiness::new(),
         lifecycle: lifecycle.clone(),
     };
-    lifecycle.run("rules", rules::run(parts));
+    lifecycle.run("rules", rules::run(parts, Metrics::register(&Registry::new()).unwrap()));
     let reached =
         support::wait_until(Duration::from_mins(1), "the checkpoint to reach the end", async || match position::read(
             store, EVENTS, 0,
@@ -90,7 +90,7 @@ async fn on_embedded_parts_records_and_alerts_are_backtests() {
     store.migrate().await.unwrap();
     let mut tx = store.begin().await.unwrap();
     let namespace = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
-    installation::found(&mut tx, 1, installation::Clock::Registers, namespace).await.unwrap();
+    store::installation::found(&mut tx, 1, store::installation::Clock::Registers, namespace).await.unwrap();
     policy_set::put_in_force(&mut tx, &serde_json::to_string(&files()).unwrap(), "test", 1).await.unwrap();
     tx.commit().await.unwrap();
     let embedded = Embedded::start().unwrap();

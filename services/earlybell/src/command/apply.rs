@@ -5,12 +5,14 @@ use super::installation::{Actor, block_on, settings, store as open};
 use crate::command::check;
 use anyhow::{Context, bail};
 use clap::Args;
+use ::installation::{InForce, InForceError};
 use policy::{Files, Policy};
 use service::clock::Clock;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use store::{Store, audit, policy_set};
 
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ impl Apply {
         block_on(async {
             let store = open(&settings, "apply").await?;
             let before = in_force(&store).await?;
-            for line in changes(before.as_ref().map(|(_, policy)| policy), &policy) {
+            for line in changes(before.as_ref().map(|before| &before.policy), &policy) {
                 println!("{line}");
             }
             if !self.yes && !asked()? {
@@ -62,11 +64,17 @@ impl Apply {
     }
 }
 
-async fn in_force(store: &Store) -> anyhow::Result<Option<(i64, Policy)>> {
-    let Some(set) = policy_set::in_force(store).await? else { return Ok(None) };
-    let files: Files = serde_json::from_str(&set.files).context("the policy in force")?;
-    let (policy, _) = Policy::read(&files).context("the policy in force")?;
-    Ok(Some((set.version, policy)))
+/// The policy in force; one that this release cannot read is as if there were none: it is about to be replaced.
+async fn in_force(store: &Store) -> anyhow::Result<Option<Arc<InForce>>> {
+    match ::installation::load(store).await {
+        Ok(in_force) => Ok(Some(in_force)),
+        Err(InForceError::Nothing) => Ok(None),
+        Err(error @ InForceError::Unreadable { .. }) => {
+            eprintln!("warning: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What changes, a line each.

@@ -9,7 +9,7 @@ use attendance::record::Record;
 use attendance::rule::{Measure, Rule, Window};
 use attendance::{Day, SchoolYear, Upn};
 use clap::Args;
-use rules::InForce;
+use ::installation::InForce;
 use rules::snapshot::{Snapshot, findings};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ impl Explain {
             let installation = founded(&store).await?;
             let year = self.year.unwrap_or_else(|| clock(&installation).present_year());
             self.actor.audit(&store, "pupil.explain", Some(self.upn), &year.to_string()).await?;
-            let in_force = rules::load_in_force(&store).await?;
+            let in_force = ::installation::load(&store).await?;
             let partitions = u32::try_from(installation.event_partitions)?;
             let part = partition_of(self.upn.text().as_bytes(), partitions);
             let connection = connection(&settings, "explain");

@@ -1,9 +1,9 @@
 //! What commands need of an installation: its settings, its database, its Kafka.
 
 use anyhow::{Context, anyhow};
-use attendance::{Session, Upn};
+use attendance::Upn;
 use clap::Args;
-use service::clock::{Clock, NewestSession};
+use service::clock::Clock;
 use service::config::{Settings, Sources};
 use std::future::Future;
 use std::path::PathBuf;
@@ -55,20 +55,7 @@ pub(crate) async fn founded(store: &Store) -> anyhow::Result<Installation> {
 
 /// The installation's clock as it stands.
 pub(crate) fn clock(installation: &Installation) -> Clock {
-    clock_and_hand(installation).0
-}
-
-/// The installation's clock, and what moves it where the installation runs by registers.
-pub(crate) fn clock_and_hand(installation: &Installation) -> (Clock, NewestSession) {
-    let newest = NewestSession::none();
-    if let Some(session) = installation.clock_session {
-        newest.advance(Session::from_number(session));
-    }
-    let clock = match installation.clock {
-        installation::Clock::Wall => Clock::wall(),
-        installation::Clock::Registers => Clock::wall().by_registers(newest.clone()),
-    };
-    (clock, newest)
+    ::installation::clock(installation).0
 }
 
 /// Who runs a command that reads or decides something about children: kept in the audit.

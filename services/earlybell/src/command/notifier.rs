@@ -1,7 +1,9 @@
 //! `earlybell notifier`: the notifier service.
 
-use super::serve::{Serving, serve};
-use notifier::{Metrics, Parts};
+use super::serve::serve;
+use ::installation::Parts;
+use notifier::Metrics;
+use service::metrics::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,12 +13,9 @@ pub(crate) fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts the service's tasks.
-pub(crate) fn start(serving: Serving) -> anyhow::Result<()> {
-    let Serving { settings, store, connection, clock, newest, registry, readiness, lifecycle } = serving;
-    let metrics = Metrics::register(&registry)?;
-    let tasks = lifecycle.clone();
-    let random = notifier::of_system();
-    let parts = Parts { settings, store, connection, clock, newest, metrics, readiness, lifecycle, random };
-    tasks.run("notifier", notifier::run(parts));
+pub(crate) fn start(parts: Parts, registry: &Registry) -> anyhow::Result<()> {
+    let metrics = Metrics::register(registry)?;
+    let tasks = parts.lifecycle.clone();
+    tasks.run("notifier", notifier::run(parts, metrics, notifier::of_system()));
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! in what they start.
 
 use super::installation;
+use ::installation::Parts;
 use service::admin::{Admin, Told};
-use service::clock::{Clock, NewestSession};
 use service::config::Settings;
 use service::lifecycle::{DRAIN, Lifecycle, Signals};
 use service::metrics::Registry;
@@ -13,29 +13,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::Store;
-use transport::Connection;
-
-/// What a service is given.
-pub(crate) struct Serving {
-    pub(crate) settings: Settings,
-    pub(crate) store: Store,
-    pub(crate) connection: Connection,
-    /// The installation's clock.
-    pub(crate) clock: Clock,
-    /// What moves it where the installation runs by registers.
-    pub(crate) newest: NewestSession,
-    pub(crate) registry: Registry,
-    pub(crate) readiness: Readiness,
-    pub(crate) lifecycle: Lifecycle,
-}
 
 /// Runs the service `name` until a signal or a failure; `admin` picks its operators' address, `start` its tasks.
 pub(crate) fn serve(
     config: Option<PathBuf>,
     name: &'static str,
     admin: fn(&Settings) -> SocketAddr,
-    start: impl FnOnce(Serving) -> anyhow::Result<()>,
+    start: impl FnOnce(Parts, &Registry) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let settings = installation::settings(config)?;
     telemetry::init(&settings.log)?;
@@ -49,11 +33,11 @@ async fn run(
     settings: Settings,
     name: &'static str,
     admin: fn(&Settings) -> SocketAddr,
-    start: impl FnOnce(Serving) -> anyhow::Result<()>,
+    start: impl FnOnce(Parts, &Registry) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::of_process()?;
     let store = installation::store(&settings, name).await?;
-    let (clock, newest) = installation::clock_and_hand(&installation::founded(&store).await?);
+    let (clock, newest) = ::installation::clock(&installation::founded(&store).await?);
     let (registry, readiness) = (Registry::new(), Readiness::new());
     let lifecycle = Lifecycle::new(DRAIN);
     let port = Admin::bind(admin(&settings), settings.admin.header_timeout).await?;
@@ -67,7 +51,7 @@ async fn run(
     lifecycle.serve("admin", move |stop| port.serve(told, stop));
     let connection = installation::connection(&settings, name);
     let ended = lifecycle.clone();
-    start(Serving { settings, store, connection, clock, newest, registry, readiness, lifecycle })?;
+    start(Parts { settings, store, connection, clock, newest, readiness, lifecycle }, &registry)?;
     let outcome = ended.finish(signals).await;
     for failure in &outcome.failures {
         eprintln!("earlybell: {failure}");
