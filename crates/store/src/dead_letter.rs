@@ -28,6 +28,8 @@ pub struct NewDeadLetter {
     pub detail: String,
     /// The school that it concerns, if known.
     pub urn: Option<i32>,
+    /// The pupil, where it is a pupil's part of a message: an erasure takes it along.
+    pub upn: Option<i64>,
     /// The message, or its part, as it came.
     pub payload: Vec<u8>,
     /// When it was found unusable.
@@ -96,6 +98,7 @@ pub async fn insert_many(tx: &mut Tx, letters: &[NewDeadLetter]) -> Result<u64, 
             Column::Text(letters.iter().map(|letter| letter.reason.as_str()).collect()),
             Column::Text(letters.iter().map(|letter| letter.detail.as_str()).collect()),
             Column::IntOrNull(letters.iter().map(|letter| letter.urn).collect()),
+            Column::BigOrNull(letters.iter().map(|letter| letter.upn).collect()),
             Column::Bytes(letters.iter().map(|letter| letter.payload.as_slice()).collect()),
             Column::Big(letters.iter().map(|letter| letter.created_at).collect()),
         ]
@@ -139,6 +142,14 @@ pub async fn mark_replayed(tx: &mut Tx, id: i64, at: i64) -> Result<bool, StoreE
     Ok(in_tx!(tx, "dead_letter.mark_replayed", execute, sqlx::query(MARK_REPLAYED), id, at)? == 1)
 }
 
+/// Deletes a pupil's parts of messages, replayed or not; gives how many there were.
+///
+/// # Errors
+/// As the database answers.
+pub async fn delete_of_pupil(tx: &mut Tx, upn: i64) -> Result<u64, StoreError> {
+    in_tx!(tx, "dead_letter.delete_of_pupil", execute, sqlx::query(DELETE_OF_PUPIL), upn)
+}
+
 /// How many there are, by reason.
 ///
 /// # Errors
@@ -148,11 +159,28 @@ pub async fn counts(store: &Store) -> Result<Vec<Count>, StoreError> {
     Ok(rows.into_iter().map(|(reason, open, all)| Count { reason, open, all }).collect())
 }
 
-type Row = (i64, String, String, i32, i64, i64, String, String, String, String, Option<i32>, Vec<u8>, i64, Option<i64>);
+type Row = (
+    i64,
+    String,
+    String,
+    i32,
+    i64,
+    i64,
+    String,
+    String,
+    String,
+    String,
+    Option<i32>,
+    Option<i64>,
+    Vec<u8>,
+    i64,
+    Option<i64>,
+);
 
 fn decode(row: Row) -> DeadLetter {
-    let (
-        id,
+    let (id, source, topic, part, message_offset, message_at, headers, place, reason, detail, ..) = row;
+    let (.., urn, upn, payload, created_at, replayed_at) = row;
+    let letter = NewDeadLetter {
         source,
         topic,
         part,
@@ -163,28 +191,11 @@ fn decode(row: Row) -> DeadLetter {
         reason,
         detail,
         urn,
+        upn,
         payload,
         created_at,
-        replayed_at,
-    ) = row;
-    DeadLetter {
-        id,
-        letter: NewDeadLetter {
-            source,
-            topic,
-            part,
-            message_offset,
-            message_at,
-            headers,
-            place,
-            reason,
-            detail,
-            urn,
-            payload,
-            created_at,
-        },
-        replayed_at,
-    }
+    };
+    DeadLetter { id, letter, replayed_at }
 }
 
 const INSERT: BulkWrite = BulkWrite {
@@ -194,17 +205,21 @@ const INSERT: BulkWrite = BulkWrite {
 };
 
 const LIST: &str = "
-SELECT id, source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at, replayed_at
+SELECT id, source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, upn, payload, created_at,
+    replayed_at
 FROM dead_letter
 WHERE id > $1 AND (CAST($2 AS text) IS NULL OR reason = $2) AND (CAST($3 AS integer) IS NULL OR urn = $3)
     AND ($4 = 0 OR replayed_at IS NULL)
 ORDER BY id LIMIT $5";
 
 const GET: &str = "
-SELECT id, source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at, replayed_at
+SELECT id, source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, upn, payload, created_at,
+    replayed_at
 FROM dead_letter WHERE id = $1";
 
 const MARK_REPLAYED: &str = "UPDATE dead_letter SET replayed_at = $2 WHERE id = $1 AND replayed_at IS NULL";
+
+const DELETE_OF_PUPIL: &str = "DELETE FROM dead_letter WHERE upn = $1";
 
 const COUNTS: &str = "
 SELECT reason, COUNT(*) - COUNT(replayed_at), COUNT(*) FROM dead_letter

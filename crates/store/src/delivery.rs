@@ -21,6 +21,8 @@ pub struct NewDelivery {
     pub receiver: String,
     /// What is said, as JSON.
     pub body: String,
+    /// The id of the register that caused it; empty where none did.
+    pub register_id: String,
     /// When the register that caused it was received; 0 where none did.
     pub received_at: i64,
     /// Now.
@@ -36,6 +38,8 @@ pub struct Leased {
     pub message_id: String,
     /// What is said, as JSON.
     pub body: String,
+    /// The id of the register that caused it; empty where none did.
+    pub register_id: String,
     /// When the register that caused it was received; 0 where none did.
     pub received_at: i64,
     /// Since when it is tried: when it was made or last replayed.
@@ -90,6 +94,7 @@ pub async fn put(tx: &mut Tx, new: &NewDelivery) -> Result<bool, StoreError> {
         new.version,
         new.receiver.as_str(),
         new.body.as_str(),
+        new.register_id.as_str(),
         new.received_at,
         new.at
     )?;
@@ -112,16 +117,17 @@ pub async fn lease(tx: &mut Tx, receiver: &str, limit: u32, now: i64, until: i64
         tx,
         doing,
         fetch_all,
-        sqlx::query_as::<_, (i64, String, String, i64, i64, i32)>(sql),
+        sqlx::query_as::<_, (i64, String, String, String, i64, i64, i32)>(sql),
         receiver,
         i64::from(limit),
         now,
         until
     )?;
-    let decode = |(id, message_id, body, received_at, tried_since, attempt)| Leased {
+    let decode = |(id, message_id, body, register_id, received_at, tried_since, attempt)| Leased {
         id,
         message_id,
         body,
+        register_id,
         received_at,
         tried_since,
         attempt,
@@ -213,9 +219,9 @@ pub async fn replay(tx: &mut Tx, id: Option<i64>, receiver: Option<&str>, now: i
 type Row = (i64, String, String, String, i32, i64, Option<String>);
 
 const PUT: &str = "
-INSERT INTO delivery (message_id, case_id, alert_id, version, receiver, state, body, received_at, created_at, tried_since,
-                      next_at, attempts)
-VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8, $8, $8, 0)
+INSERT INTO delivery (message_id, case_id, alert_id, version, receiver, state, body, register_id, received_at, created_at,
+                      tried_since, next_at, attempts)
+VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8, $9, $9, $9, 0)
 ON CONFLICT (alert_id, receiver, version) DO NOTHING";
 
 const BEGIN_ATTEMPT: &str = "INSERT INTO attempt (delivery_id, number, started_at) VALUES ($1, $2, $3)";

@@ -25,6 +25,7 @@ pub mod person;
 pub mod policy_set;
 pub mod position;
 pub mod published;
+pub mod pupil_school;
 pub mod record;
 pub mod register;
 pub mod token;

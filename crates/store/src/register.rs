@@ -1,4 +1,4 @@
-//! Which register of which school and session has come, with how many marks of each kind.
+//! Which register of which school and session has come, and when; its marks are in the records.
 //!
 //! Owner: ingest's loop, in the transaction that moves its position. Of each part the newest revision is kept, and of equally
 //! new ones that with the greater id: any order and repetition ends in the same rows.
@@ -20,25 +20,8 @@ pub struct RegisterRow {
     pub id: String,
     /// When it was received.
     pub received_at: i64,
-    /// How many marks of each kind.
-    pub marks: MarkCounts,
     /// Marks that were refused.
     pub refused: i32,
-}
-
-/// Marks by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MarkCounts {
-    /// Attending.
-    pub attending: i32,
-    /// Authorised absence.
-    pub authorised: i32,
-    /// Unauthorised absence.
-    pub unauthorised: i32,
-    /// Not a possible session, administrative codes included.
-    pub not_possible: i32,
-    /// No mark taken.
-    pub not_taken: i32,
 }
 
 /// Writes parts, in the order of their keys; an older revision than the stored one changes nothing.
@@ -60,11 +43,6 @@ pub async fn upsert_many(tx: &mut Tx, rows: &[RegisterRow]) -> Result<(), StoreE
             row.revised_at,
             row.id.as_str(),
             row.received_at,
-            row.marks.attending,
-            row.marks.authorised,
-            row.marks.unauthorised,
-            row.marks.not_possible,
-            row.marks.not_taken,
             row.refused
         )?;
     }
@@ -81,40 +59,22 @@ pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<Reg
     Ok(rows.into_iter().map(decode).collect())
 }
 
-type Row = (i32, i32, i32, i64, String, i64, i32, i32, i32, i32, i32, i32);
+type Row = (i32, i32, i32, i64, String, i64, i32);
 
-fn decode(row: Row) -> RegisterRow {
-    let (
-        urn,
-        session,
-        part,
-        revised_at,
-        id,
-        received_at,
-        attending,
-        authorised,
-        unauthorised,
-        not_possible,
-        not_taken,
-        refused,
-    ) = row;
-    let marks = MarkCounts { attending, authorised, unauthorised, not_possible, not_taken };
-    RegisterRow { urn, session, part, revised_at, id, received_at, marks, refused }
+fn decode((urn, session, part, revised_at, id, received_at, refused): Row) -> RegisterRow {
+    RegisterRow { urn, session, part, revised_at, id, received_at, refused }
 }
 
 const UPSERT: &str = "
-INSERT INTO register (urn, session, part, revised_at, id, received_at,
-                      attending, authorised, unauthorised, not_possible, not_taken, refused)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO register (urn, session, part, revised_at, id, received_at, refused)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (urn, session, part) DO UPDATE SET
-    revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at,
-    attending = excluded.attending, authorised = excluded.authorised, unauthorised = excluded.unauthorised,
-    not_possible = excluded.not_possible, not_taken = excluded.not_taken, refused = excluded.refused
+    revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at, refused = excluded.refused
 WHERE excluded.revised_at > register.revised_at
     OR (excluded.revised_at = register.revised_at AND excluded.id > register.id)";
 
 const LIST: &str = "
-SELECT urn, session, part, revised_at, id, received_at, attending, authorised, unauthorised, not_possible, not_taken, refused
+SELECT urn, session, part, revised_at, id, received_at, refused
 FROM register WHERE urn = $1 AND session BETWEEN $2 AND $3
     AND revised_at = (SELECT MAX(revised_at) FROM register AS newest
                       WHERE newest.urn = register.urn AND newest.session = register.session)

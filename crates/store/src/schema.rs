@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step {
         number: 1,
         name: "foundation",
@@ -32,6 +32,12 @@ const STEPS: [Step; 3] = [
         name: "notifier",
         postgres: include_str!("../migrations/postgres/0003_notifier.sql"),
         sqlite: include_str!("../migrations/sqlite/0003_notifier.sql"),
+    },
+    Step {
+        number: 4,
+        name: "feed",
+        postgres: include_str!("../migrations/postgres/0004_feed.sql"),
+        sqlite: include_str!("../migrations/sqlite/0004_feed.sql"),
     },
 ];
 

@@ -9,7 +9,9 @@ mod pupils;
 mod registers;
 
 use crate::partition::Shared;
+use crate::roll::Rolls;
 use access::{Access, Keys};
+use attendance::{Session, Upn, Urn};
 use answer::{Answer, RETRY};
 use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -41,6 +43,7 @@ const OPENAPI: &str = include_str!("../openapi.json");
 pub(crate) struct App {
     shared: Arc<Shared>,
     keys: Keys,
+    rolls: Rolls,
     topic: Arc<str>,
     limits: Limits,
     timeout: Duration,
@@ -52,6 +55,7 @@ impl App {
         let size = |size: service::config::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
         Self {
             keys: Keys::new(shared.store.clone(), shared.clock.clone()),
+            rolls: Rolls::new(shared.store.clone()),
             shared,
             topic,
             limits: Limits { packed: size(settings.max_body), unpacked: size(settings.max_unpacked) },
@@ -93,9 +97,7 @@ async fn get_registers(State(app): State<Arc<App>>, request: Request) -> Respons
     let (head, _) = request.into_parts();
     timed(&app, async {
         let access = app.keys.access(&head.headers).await?;
-        let query = query(&head.uri)?;
-        let today = app.shared.clock.today();
-        let shown = held::list(&app.shared.store, &access, &query, today).await?;
+        let shown = held::list(&app.shared, &access, &query(&head.uri)?).await?;
         Ok(Json(shown).into_response())
     })
     .await
@@ -135,6 +137,24 @@ struct Read {
     messages: Vec<Outgoing>,
     persons: Vec<person::PersonRow>,
     answer: Answer,
+    marked: Vec<Marked>,
+}
+
+/// The pupils of a register.
+struct Marked {
+    school: Urn,
+    session: Session,
+    upns: Vec<Upn>,
+}
+
+/// Warns of pupils who are on no roster of the school. That warning is no reason to refuse or to wait: where the roll cannot
+/// be read now, there is none.
+async fn look_at_rolls(app: &App, marked: &[Marked], answer: &mut Answer) {
+    for Marked { school, session, upns } in marked {
+        let Ok(roll) = app.rolls.of(*school).await else { return };
+        let strangers = upns.iter().filter(|upn| !roll.is_unknown() && !roll.holds(**upn, session.day()));
+        answer.look_at_strangers(*school, *session, strangers.copied());
+    }
 }
 
 async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, Problem> {
@@ -151,8 +171,9 @@ async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, 
     let bytes = body::read(&head.headers, body, app.limits.packed, deadline).await?;
     let reader = Arc::clone(app);
     let read = tokio::task::spawn_blocking(move || read(&reader, bytes, format, kind, &access)).await;
-    let Read { messages, persons, mut answer } =
+    let Read { messages, persons, mut answer, marked } =
         read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read"))??;
+    look_at_rolls(app, &marked, &mut answer).await;
     answer.dry_run = dry_run;
     for reason in &answer.reasons {
         app.shared.metrics.rejected_total.of(*reason).inc();
@@ -190,7 +211,7 @@ fn read(app: &App, bytes: Vec<u8>, format: Format, kind: Kind, access: &Access) 
     let in_force = Arc::clone(&app.shared.in_force.borrow());
     let (moment, namespace) = (app.shared.moment(), app.shared.namespace);
     let sending = Sending { policy: &in_force.policy, access, moment, namespace };
-    let message = |school: attendance::Urn, payload, kind: &str| Outgoing {
+    let message = |school: Urn, payload, kind: &str| Outgoing {
         headers: vec![
             Header::new("content-type", b"application/protobuf".to_vec()),
             Header::new("kind", kind.as_bytes().to_vec()),
@@ -203,14 +224,20 @@ fn read(app: &App, bytes: Vec<u8>, format: Format, kind: Kind, access: &Access) 
             let of = |(id, register): &(uuid::Uuid, crate::accept::Accepted)| {
                 message(register.school, register.message(*id).encode_to_vec(), "register")
             };
-            Read { messages: registers.iter().map(of).collect(), persons: Vec::new(), answer }
+            let marked = |(_, register): &(uuid::Uuid, crate::accept::Accepted)| Marked {
+                school: register.school,
+                session: register.session,
+                upns: register.marks.iter().map(|(upn, _)| *upn).collect(),
+            };
+            let (messages, marked) = (registers.iter().map(of).collect(), registers.iter().map(marked).collect());
+            Read { messages, persons: Vec::new(), answer, marked }
         }
         Kind::Pupils => {
             let (mut roster, answer) = pupils::read(&bytes, format, sending)?;
             let persons = std::mem::take(&mut roster.persons);
             let parts = roster.messages(sending);
             let messages = parts.iter().map(|(school, part)| message(*school, part.to_bytes(), "roster")).collect();
-            Read { messages, persons, answer }
+            Read { messages, persons, answer, marked: Vec::new() }
         }
     })
 }

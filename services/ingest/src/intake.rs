@@ -5,12 +5,12 @@ use crate::accept::{Accepted, Moment, RawRegister, accept};
 use crate::parse::json::{JsonRegister, one_or_many};
 use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
-use attendance::{Meaning, Session, Urn};
+use attendance::{Session, Urn};
 use policy::Policy;
 use prost::Message as _;
 use proto::{Event, MarksPart, RosterPart, v1};
 use store::dead_letter::NewDeadLetter;
-use store::register::{MarkCounts, RegisterRow};
+use store::register::RegisterRow;
 use transport::Message;
 use uuid::Uuid;
 
@@ -79,7 +79,7 @@ impl Reading<'_> {
         let marks = accepted.refused.iter();
         problems.extend(marks.map(|(at, rejected)| (format!("{place}{dot}marks[{at}]"), rejected.clone())));
         let id = accepted.id(self.namespace);
-        tracing::debug!(register.id = %id, register.marks = accepted.marks.len(), "register passed on to events");
+        tracing::info!(register.id = %id, register.marks = accepted.marks.len(), "register passed on to events");
         intake.newest = intake.newest.max(Some(accepted.session));
         intake.rows.push(row(&accepted, id));
         if !accepted.marks.is_empty() {
@@ -140,6 +140,7 @@ impl Reading<'_> {
             reason: first.reason.text().to_owned(),
             detail: format!("{what} ({})", listed.join(", ")),
             urn: school.and_then(|urn| i32::try_from(urn.number()).ok()),
+            upn: None,
             payload: message.payload.to_vec(),
             created_at: self.moment.now.micros(),
         })
@@ -167,17 +168,6 @@ fn registers(message: &Message) -> Result<Vec<RawRegister>, Rejected> {
 }
 
 fn row(accepted: &Accepted, id: Uuid) -> RegisterRow {
-    let mut marks = MarkCounts::default();
-    for (_, revision) in &accepted.marks {
-        let place = match revision.code.meaning() {
-            Meaning::Present | Meaning::ApprovedActivity => &mut marks.attending,
-            Meaning::Authorised => &mut marks.authorised,
-            Meaning::Unauthorised => &mut marks.unauthorised,
-            Meaning::NotPossible | Meaning::Administrative => &mut marks.not_possible,
-            Meaning::NotTaken => &mut marks.not_taken,
-        };
-        *place += 1;
-    }
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     RegisterRow {
         urn: i32::try_from(accepted.school.number()).unwrap_or(i32::MAX),
@@ -186,7 +176,6 @@ fn row(accepted: &Accepted, id: Uuid) -> RegisterRow {
         revised_at: accepted.revised_at.micros(),
         id: id.to_string(),
         received_at: accepted.received_at.micros(),
-        marks,
         refused: number(accepted.refused.len())
             .saturating_add(i32::try_from(accepted.refused_before).unwrap_or(i32::MAX)),
     }

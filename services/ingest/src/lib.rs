@@ -4,6 +4,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod accept;
+mod feed;
 mod http;
 mod intake;
 pub mod key;
@@ -13,6 +14,7 @@ mod metrics;
 pub mod parse;
 mod partition;
 pub mod reason;
+mod roll;
 mod run;
 mod slice;
 pub mod validate;

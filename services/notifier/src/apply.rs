@@ -70,6 +70,11 @@ fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// The register that caused a change; empty where none did.
+fn register_id(raw: &v1::AlertChange) -> String {
+    Uuid::from_slice(&raw.register_id).map(|id| id.to_string()).unwrap_or_default()
+}
+
 /// A UPN as the tables hold it: 48 bits always fit.
 fn row_upn(upn: u64) -> i64 {
     i64::try_from(upn).unwrap_or(i64::MAX)
@@ -239,6 +244,7 @@ impl Applying<'_> {
                 version: number(checked.raw.version),
                 receiver: (*receiver).to_owned(),
                 body: body.clone(),
+                register_id: register_id(&checked.raw),
                 received_at: checked.raw.received_at,
                 at: self.now.micros(),
             };

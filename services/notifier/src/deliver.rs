@@ -52,9 +52,17 @@ impl Deliverer {
         let verdict = judge(sent, &leased, pause(&receiver.patience, leased.attempt, draw), give_up_after, now);
         let kind = KindLabel::of(&receiver.kind);
         match &verdict {
-            Verdict::Delivered => {}
+            Verdict::Delivered => {
+                tracing::info!(
+                    register.id = leased.register_id,
+                    receiver.name = receiver.name,
+                    message.id = leased.message_id,
+                    "a message was delivered"
+                );
+            }
             Verdict::Again(error, _) => {
                 tracing::warn!(
+                    register.id = leased.register_id,
                     receiver.name = receiver.name,
                     message.id = leased.message_id,
                     attempt = leased.attempt,
@@ -64,6 +72,7 @@ impl Deliverer {
             }
             Verdict::GiveUp(error) => {
                 tracing::error!(
+                    register.id = leased.register_id,
                     receiver.name = receiver.name,
                     message.id = leased.message_id,
                     error,
@@ -182,7 +191,7 @@ mod tests {
 
     fn leased() -> Leased {
         let (message_id, body) = (String::new(), String::new());
-        Leased { id: 1, message_id, body, received_at: 0, tried_since: 0, attempt: 1 }
+        Leased { id: 1, message_id, body, register_id: String::new(), received_at: 0, tried_since: 0, attempt: 1 }
     }
 
     fn later(after: Option<u64>) -> Result<(), SendError> {

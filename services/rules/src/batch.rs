@@ -3,12 +3,15 @@
 //! Every pupil named is judged and marked as to be written, changed or not: after a failed commit, or over a record that
 //! was stored ahead, folding again changes nothing and the alert is still owed.
 
-use crate::effects::{Effects, Moment};
+use crate::commit::row_upn;
+use crate::effects::{Effects, Held, Moment};
 use crate::judging::judge;
 use crate::memory::{Named, Taken};
 use crate::partition::Partition;
 use attendance::Upn;
 use proto::{Event, MarksPart};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use store::dead_letter::NewDeadLetter;
 use transport::Message;
 use transport::consumer::WorkError;
@@ -62,10 +65,10 @@ impl Partition {
                 self.shared.metrics.marks_total.inc_by(u64::try_from(part.marks.len()).unwrap_or(0));
                 if let Some(held_back) = self.memory.fold_marks(part, named) {
                     let clock = self.shared.clock.wall_now().micros();
-                    for (upn, revision) in &held_back.marks {
-                        let part = MarksPart { marks: vec![(*upn, *revision)], ..held_back.clone() };
-                        effects.dead_letters.push(dead_letter(at, *upn, &Event::Marks(part), clock));
-                    }
+                    let held: BTreeSet<Upn> = held_back.marks.iter().map(|(upn, _)| *upn).collect();
+                    let event = Event::Marks(held_back);
+                    let letter = |upn| of_pupil(upn, &event).map(|part| dead_letter(at, upn, &part, clock));
+                    effects.dead_letters.extend(held.into_iter().filter_map(letter));
                 }
             }
             Event::Enrolment(upn, entry) => {
@@ -80,8 +83,12 @@ impl Partition {
                 named.remove(upn);
                 effects.erased.push(*upn);
             }
+            // Loading it has lifted the hold in memory, or not: what is stored of the pupil still does not decode.
+            Event::Replay(upn, _) if self.memory.held.contains_key(upn) => {
+                let clock = self.shared.clock.wall_now().micros();
+                effects.dead_letters.push(dead_letter(at, *upn, event, clock));
+            }
             Event::Replay(upn, parts) => {
-                self.memory.held.remove(upn);
                 effects.lifted.push(*upn);
                 for part in parts {
                     self.fold(at, part, named, effects);
@@ -100,16 +107,22 @@ impl Partition {
         let mut pupils: Vec<_> = named.into_iter().collect();
         pupils.sort_unstable_by_key(|(upn, _)| *upn);
         for pupil in pupils {
-            if let Err(mut held) = judge(&mut self.memory, moment, present, pupil, effects) {
-                held.offset = new.first().map_or(0, |decoded| decoded.message.offset);
-                tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
+            if let Err(reason) = judge(&mut self.memory, moment, present, pupil, effects) {
+                let offset = new.first().map_or(0, |decoded| decoded.message.offset);
+                let held = self.held(pupil.0, reason, offset);
                 let now = self.shared.clock.wall_now().micros();
-                effects.dead_letters.extend(parts_of(held.upn, new, now));
+                effects.dead_letters.extend(parts_of(held.upn, offset, new, now));
                 effects.lifted.retain(|upn| *upn != held.upn);
                 effects.held.push(held);
             }
         }
         self.mind_holds(effects.held.len())
+    }
+
+    /// A pupil that is passed over from `offset` on, with what memory holds of it.
+    pub(crate) fn held(&self, upn: Upn, reason: String, offset: i64) -> Held {
+        tracing::error!(partition = self.part, reason, "a pupil is held; the others go on");
+        Held { upn, reason, offset, rows: self.rows(&[upn]) }
     }
 
     /// Many pupils held within an hour mean a bad release: the service stops.
@@ -133,18 +146,33 @@ pub(crate) fn decode(message: &Message) -> Result<Decoded<'_>, WorkError> {
     Ok(Decoded { message, events })
 }
 
-/// What the messages hold of one pupil, a dead letter an event.
-pub(crate) fn parts_of(upn: Upn, messages: &[Decoded<'_>], now: i64) -> Vec<NewDeadLetter> {
+/// What the messages from `offset` on hold of one pupil, a dead letter an event. What comes before an erasure is erased.
+pub(crate) fn parts_of(upn: Upn, offset: i64, messages: &[Decoded<'_>], now: i64) -> Vec<NewDeadLetter> {
     let mut letters = Vec::new();
-    for decoded in messages {
+    for decoded in messages.iter().filter(|decoded| decoded.message.offset >= offset) {
         for (number, event) in decoded.events.iter().enumerate() {
-            if let Some(part) = of_pupil(upn, event) {
+            if *event == Event::Erasure(upn) {
+                letters.clear();
+            } else if let Some(part) = of_pupil(upn, event) {
                 let at = At { message: decoded.message, number };
                 letters.push(dead_letter(at, upn, &part, now));
             }
         }
     }
     letters
+}
+
+/// What lets a replay lift the hold of a pupil of whom no event was passed over.
+pub(crate) fn nothing_of(upn: Upn, topic: &Arc<str>, part: i32, offset: i64, now: i64) -> NewDeadLetter {
+    let event = Event::Replay(upn, Vec::new());
+    NewDeadLetter {
+        topic: topic.to_string(),
+        part,
+        message_offset: offset,
+        message_at: now,
+        place: format!("due, pupil {}", upn.number()),
+        ..letter(upn, &event, now)
+    }
 }
 
 fn of_pupil(upn: Upn, event: &Event) -> Option<Event> {
@@ -159,6 +187,18 @@ fn of_pupil(upn: Upn, event: &Event) -> Option<Event> {
 }
 
 fn dead_letter(At { message, number }: At<'_>, upn: Upn, event: &Event, now: i64) -> NewDeadLetter {
+    NewDeadLetter {
+        topic: message.topic.to_string(),
+        part: i32::try_from(message.partition).unwrap_or(i32::MAX),
+        message_offset: message.offset,
+        message_at: message.timestamp_ms.unwrap_or(0) * 1_000,
+        place: format!("event {number}, pupil {}", upn.number()),
+        ..letter(upn, event, now)
+    }
+}
+
+/// A dead letter without its place.
+fn letter(upn: Upn, event: &Event, now: i64) -> NewDeadLetter {
     let urn = match event {
         Event::Marks(part) => i32::try_from(part.school.number()).ok(),
         Event::Enrolment(_, entry) => i32::try_from(entry.school.number()).ok(),
@@ -166,15 +206,16 @@ fn dead_letter(At { message, number }: At<'_>, upn: Upn, event: &Event, now: i64
     };
     NewDeadLetter {
         source: "rules".to_owned(),
-        topic: message.topic.to_string(),
-        part: i32::try_from(message.partition).unwrap_or(i32::MAX),
-        message_offset: message.offset,
-        message_at: message.timestamp_ms.unwrap_or(0) * 1_000,
+        topic: String::new(),
+        part: 0,
+        message_offset: 0,
+        message_at: 0,
         headers: "{}".to_owned(),
-        place: format!("event {number}, pupil {}", upn.number()),
+        place: String::new(),
         reason: "held".to_owned(),
         detail: "the pupil is held; `earlybell dead-letters replay` folds it and lifts the hold".to_owned(),
         urn,
+        upn: Some(row_upn(upn)),
         payload: Event::to_slice(std::slice::from_ref(event)),
         created_at: now,
     }

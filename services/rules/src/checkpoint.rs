@@ -3,13 +3,15 @@
 
 use crate::commit::{Done, fenced, row_upn};
 use crate::partition::{Busy, Partition, Pass, work_error};
+use crate::effects::Rows;
 use crate::pupil::Unwritten;
-use attendance::Upn;
+use attendance::{Upn, Urn};
 use std::time::Duration;
 use store::enrolment::EnrolmentRow;
 use store::position::{self, Position};
 use store::record::RecordRow;
-use store::{Tx, enrolment, outbox, record};
+use store::pupil_school::PupilSchool;
+use store::{Tx, enrolment, outbox, pupil_school, record};
 use transport::consumer::{Next, WorkError};
 
 /// The longest that letting go writes records: what is left the next owner folds again.
@@ -89,9 +91,9 @@ impl Partition {
         written: Vec<Upn>,
         checkpoint: Option<i64>,
     ) -> Result<(), WorkError> {
-        let (records, rosters) = self.rows(&written);
+        let rows = self.rows(&written);
         let (now, relayed) = (self.shared.clock.wall_now().micros(), self.relayed);
-        if !records.is_empty() {
+        if !rows.records.is_empty() {
             service::fault::point("rules.checkpoint.before_chunk");
         }
         let mut tx = self.shared.store.begin().await.map_err(work_error)?;
@@ -104,20 +106,21 @@ impl Partition {
             return Err(fenced(self.part));
         }
         service::fault::point("rules.checkpoint.in_chunk");
-        write(&mut tx, &records, &rosters).await.map_err(work_error)?;
+        rows.write(&mut tx).await.map_err(work_error)?;
         if let Some(relayed) = relayed {
             outbox::delete_through(&mut tx, self.part, relayed).await.map_err(work_error)?;
         }
         self.finish(tx, Done::Chunk { written, checkpoint: checkpoint.map(|offset| (offset, now)), relayed }).await
     }
 
-    fn rows(&self, upns: &[Upn]) -> (Vec<RecordRow>, Vec<EnrolmentRow>) {
-        let (mut records, mut rosters) = (Vec::new(), Vec::new());
+    /// What is to be written of pupils.
+    pub(crate) fn rows(&self, upns: &[Upn]) -> Rows {
+        let mut rows = Rows::default();
         for upn in upns {
             let Some(pupil) = self.memory.pupils.get(upn) else { continue };
             let (upn, part) = (row_upn(*upn), self.part);
             for record in pupil.unwritten.iter().filter_map(|year| pupil.record.year(*year)) {
-                records.push(RecordRow {
+                rows.records.push(RecordRow {
                     upn,
                     school_year: record.year().first_calendar_year(),
                     part,
@@ -127,10 +130,12 @@ impl Partition {
                 });
             }
             if pupil.roster_unwritten == Unwritten::Yes {
-                rosters.push(EnrolmentRow { upn, part, body: proto::roster_to_bytes(&pupil.roster) });
+                rows.rosters.push(EnrolmentRow { upn, part, body: proto::roster_to_bytes(&pupil.roster) });
             }
+            let new = pupil.schools().filter(|school| !pupil.placed.contains(school));
+            rows.schools.extend(new.filter_map(|school| Some(PupilSchool { urn: row_urn(school)?, upn })));
         }
-        (records, rosters)
+        rows
     }
 
     /// Pupils are written: nothing was folded since their rows were made.
@@ -139,6 +144,8 @@ impl Partition {
             if let Some(pupil) = self.memory.pupils.get_mut(upn) {
                 pupil.unwritten.clear();
                 pupil.roster_unwritten = Unwritten::No;
+                pupil.placed = pupil.schools().collect();
+                pupil.placed.dedup();
             }
         }
     }
@@ -153,14 +160,24 @@ impl Partition {
     }
 }
 
-async fn write(tx: &mut Tx, records: &[RecordRow], rosters: &[EnrolmentRow]) -> Result<(), store::StoreError> {
-    if !records.is_empty() {
-        record::upsert_many(tx, records).await?;
+impl Rows {
+    /// Writes them; again, it changes nothing.
+    pub(crate) async fn write(&self, tx: &mut Tx) -> Result<(), store::StoreError> {
+        if !self.records.is_empty() {
+            record::upsert_many(tx, &self.records).await?;
+        }
+        if !self.rosters.is_empty() {
+            enrolment::upsert_many(tx, &self.rosters).await?;
+        }
+        if !self.schools.is_empty() {
+            pupil_school::insert_many(tx, &self.schools).await?;
+        }
+        Ok(())
     }
-    if !rosters.is_empty() {
-        enrolment::upsert_many(tx, rosters).await?;
-    }
-    Ok(())
+}
+
+fn row_urn(school: Urn) -> Option<i32> {
+    i32::try_from(school.number()).ok()
 }
 
 fn micros(time: Duration) -> i64 {

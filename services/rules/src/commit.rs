@@ -4,13 +4,15 @@
 //! done (invariant I-3).
 
 use crate::effects::{Effects, Held};
+use crate::metrics::ChangeLabel;
 use crate::partition::{Partition, work_error};
 use attendance::{Timestamp, Upn};
 use store::held::HeldRow;
 use store::outbox::OutboxRow;
+use service::metrics::Label;
 use store::position::{self, Position, Settled, Written};
 use store::published::PublishedRow;
-use store::{CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, record};
+use store::{CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, pupil_school, record};
 use transport::consumer::WorkError;
 
 /// What a transaction did, to be remembered once it is known to be done.
@@ -131,7 +133,7 @@ impl Partition {
         let version = effects.judged_with;
         let present = self.present_year();
         for held in &effects.held {
-            self.memory.hold(held.upn);
+            self.memory.hold(held.upn, held.offset);
         }
         for upn in effects.judged {
             if let Some(pupil) = self.memory.pupils.get_mut(&upn)
@@ -149,12 +151,18 @@ impl Partition {
         }
         self.shared.metrics.committed(&effects.decided, self.shared.clock.wall_now());
         for decided in effects.decided {
+            tracing::info!(
+                register.id = decided.register_id(),
+                alert.id = %decided.published.alert,
+                alert.rule = decided.message.rule,
+                alert.change = ChangeLabel::of(&decided.message).text(),
+                "an alert change is committed"
+            );
             if let Some(pupil) = self.memory.pupils.get_mut(&decided.upn) {
                 pupil.publish(decided.published);
             }
         }
-        self.shared.metrics.held_pupils.add(i64::try_from(effects.held.len()).unwrap_or(0));
-        self.shared.metrics.held_pupils.sub(i64::try_from(effects.lifted.len()).unwrap_or(0));
+        self.shared.metrics.held(self.part, self.memory.held.len());
     }
 }
 
@@ -181,6 +189,8 @@ async fn write(
         let upn = row_upn(*upn);
         record::delete(tx, upn).await?;
         enrolment::delete(tx, upn).await?;
+        pupil_school::delete(tx, upn).await?;
+        dead_letter::delete_of_pupil(tx, upn).await?;
         published::delete(tx, upn).await?;
         held::lift(tx, upn).await?;
     }
@@ -188,12 +198,13 @@ async fn write(
     if !published.is_empty() {
         published::upsert_many(tx, &published).await?;
     }
-    for Held { upn, reason, offset } in &effects.held {
-        let (upn, reason) = (row_upn(*upn), reason.clone());
-        held::put(tx, &HeldRow { upn, part, reason, since: now.micros(), event_offset: *offset }).await?;
-    }
     for upn in &effects.lifted {
         held::lift(tx, row_upn(*upn)).await?;
+    }
+    for Held { upn, reason, offset, rows } in &effects.held {
+        let (upn, reason) = (row_upn(*upn), reason.clone());
+        held::put(tx, &HeldRow { upn, part, reason, since: now.micros(), event_offset: *offset }).await?;
+        rows.write(tx).await?;
     }
     if !effects.dead_letters.is_empty() {
         dead_letter::insert_many(tx, &effects.dead_letters).await?;

@@ -1,6 +1,7 @@
 //! What is due without an event: pupils that a take-over folded, and all that an older rule set judged. Taken a step at a
 //! time, through the same judge and the same kind of transaction.
 
+use crate::batch::nothing_of;
 use crate::effects::{Effects, Moment};
 use crate::judging::judge;
 use crate::memory::Cause;
@@ -28,9 +29,10 @@ impl Partition {
         let present = self.present_year();
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in &step {
-            if let Err(held) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
-                tracing::error!(partition = self.part, reason = held.reason, "a pupil is held; the others go on");
-                effects.held.push(held);
+            if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
+                let (next, now) = (self.position()?.next_offset, self.shared.clock.wall_now().micros());
+                effects.dead_letters.push(nothing_of(*upn, &self.shared.events, self.part, next, now));
+                effects.held.push(self.held(*upn, reason, next));
             }
         }
         self.mind_holds(effects.held.len())?;

@@ -12,6 +12,9 @@ use attendance::{Session, Upn};
 use prost::Message;
 use proto::v1;
 use store::dead_letter::NewDeadLetter;
+use store::enrolment::EnrolmentRow;
+use store::pupil_school::PupilSchool;
+use store::record::RecordRow;
 use uuid::Uuid;
 
 /// A change with all that its row and its message need.
@@ -21,6 +24,13 @@ pub(crate) struct Decided {
     pub(crate) published: PublishedAlert,
     pub(crate) as_of: Session,
     pub(crate) message: v1::AlertChange,
+}
+
+impl Decided {
+    /// The register that caused it; empty where none did.
+    pub(crate) fn register_id(&self) -> String {
+        Uuid::from_slice(&self.message.register_id).map(|id| id.to_string()).unwrap_or_default()
+    }
 }
 
 /// What a transaction makes real.
@@ -42,7 +52,18 @@ pub(crate) struct Effects {
 pub(crate) struct Held {
     pub(crate) upn: Upn,
     pub(crate) reason: String,
+    /// The first event that is not in the stored record.
     pub(crate) offset: i64,
+    /// What memory holds of the pupil: written with the hold, since no pass will.
+    pub(crate) rows: Rows,
+}
+
+/// What a pass, or a hold, writes of pupils.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) records: Vec<RecordRow>,
+    pub(crate) rosters: Vec<EnrolmentRow>,
+    pub(crate) schools: Vec<PupilSchool>,
 }
 
 /// The changes of one outbox row: a message stays far below a broker's limit of 1 MiB.

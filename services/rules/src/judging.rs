@@ -1,33 +1,36 @@
 //! Judging pupils: each for itself, so that a rule that fails for one pupil stops that pupil and no other.
 
-use crate::effects::{Decided, Effects, Held, Moment, decide};
+use crate::effects::{Decided, Effects, Moment, decide};
 use crate::memory::{Cause, Memory};
 use attendance::alert::Direction;
+use attendance::record::YearRecord;
 use attendance::{SchoolYear, Upn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Judges a pupil for the present school year, and for an earlier one that its events touched. What is wanted goes to
-/// `effects`; a pupil whose judging panics is to be held.
+/// Judges a pupil for the present school year, and for earlier ones that its events touched. What is wanted goes to
+/// `effects`; a pupil whose judging panics is to be held, for the reason given.
 pub(crate) fn judge(
     memory: &mut Memory,
     moment: Moment<'_>,
     present: SchoolYear,
     (upn, cause): (Upn, Cause),
     effects: &mut Effects,
-) -> Result<(), Held> {
+) -> Result<(), String> {
     let Some(pupil) = memory.pupils.get_mut(&upn) else {
         effects.judged.push(upn);
         return Ok(());
     };
-    let earlier = cause.earlier_year.filter(|year| *year < present && pupil.has_open(*year));
+    let touched = |year: &SchoolYear| cause.earliest_year.is_some_and(|earliest| earliest <= *year) && *year < present;
+    let years = pupil.record.years().map(YearRecord::year).filter(touched);
+    let earlier: Vec<SchoolYear> = years.filter(|year| pupil.has_open(*year)).collect();
     let judged = catch_unwind(AssertUnwindSafe(|| {
         if service::fault::fails("rules.judge.panic") {
             #[expect(clippy::panic, reason = "how one pupil's panic is kept from the others has to be tested")]
             std::panic::panic_any("a fault that a test asked for");
         }
         let mut wanted = Vec::new();
-        if let Some(earlier) = earlier {
-            wanted.extend(pupil.judge(earlier, moment.in_force, Direction::DownOnly));
+        for year in earlier {
+            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly));
         }
         wanted.extend(pupil.judge(present, moment.in_force, Direction::Any));
         wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause)).collect::<Vec<Decided>>()
@@ -38,7 +41,7 @@ pub(crate) fn judge(
             effects.judged.push(upn);
             Ok(())
         }
-        Err(panic) => Err(Held { upn, reason: format!("judging panicked: {}", panic_text(panic.as_ref())), offset: 0 }),
+        Err(panic) => Err(format!("judging panicked: {}", panic_text(panic.as_ref()))),
     }
 }
 

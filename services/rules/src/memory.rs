@@ -17,8 +17,8 @@ pub(crate) struct Cause {
     pub(crate) register: Option<([u8; 16], Timestamp)>,
     /// The newest session with a mark among the events.
     pub(crate) session: Option<Session>,
-    /// The earliest school year before the present one that a mark touched.
-    pub(crate) earlier_year: Option<SchoolYear>,
+    /// The earliest school year that a mark touched.
+    pub(crate) earliest_year: Option<SchoolYear>,
 }
 
 /// Pupils named by events, each with its cause.
@@ -28,8 +28,8 @@ pub(crate) type Named = FxHashMap<Upn, Cause>;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) pupils: FxHashMap<Upn, Pupil>,
-    /// Pupils that are passed over until a replay lifts their hold.
-    pub(crate) held: FxHashSet<Upn>,
+    /// Pupils that are passed over until a replay lifts their hold, each with the first offset that was not folded.
+    pub(crate) held: FxHashMap<Upn, i64>,
     /// Pupils with something to be written.
     pub(crate) unwritten: FxHashSet<Upn>,
     /// Pupils to be judged though no event names them.
@@ -55,7 +55,7 @@ impl Memory {
                 Event::Marks(part) => {
                     let year = part.session.school_year();
                     for year in [year, year.previous()].into_iter().filter(|year| !self.whole.contains(year)) {
-                        let unknown = |upn: &Upn| !self.held.contains(upn) && !self.is_loaded(*upn, year);
+                        let unknown = |upn: &Upn| !self.held.contains_key(upn) && !self.is_loaded(*upn, year);
                         missing.extend(part.marks.iter().map(|(upn, _)| *upn).filter(unknown).map(|upn| (upn, year)));
                     }
                 }
@@ -80,7 +80,7 @@ impl Memory {
         self.newest = self.newest.max(Some(part.session));
         let mut held_back = Vec::new();
         for (upn, revision) in &part.marks {
-            if self.held.contains(upn) {
+            if self.held.contains_key(upn) {
                 held_back.push((*upn, *revision));
                 continue;
             }
@@ -90,14 +90,14 @@ impl Memory {
             cause.register = Some((part.register, part.received_at));
             cause.session = cause.session.max(Some(part.session));
             let year = part.session.school_year();
-            cause.earlier_year = Some(cause.earlier_year.map_or(year, |earlier| earlier.min(year)));
+            cause.earliest_year = Some(cause.earliest_year.map_or(year, |earliest| earliest.min(year)));
         }
         (!held_back.is_empty()).then(|| MarksPart { marks: held_back, ..part.clone() })
     }
 
     /// Folds a roster's entry; one of a held pupil is not taken.
     pub(crate) fn fold_enrolment(&mut self, upn: Upn, entry: &RosterEntry, named: &mut Named) -> Taken {
-        if self.held.contains(&upn) {
+        if self.held.contains_key(&upn) {
             return Taken::HeldBack;
         }
         self.pupils.entry(upn).or_default().enrol(entry.clone());
@@ -113,10 +113,10 @@ impl Memory {
         self.due.remove(&upn);
     }
 
-    /// Passes a pupil over from now on: its record leaves memory.
-    pub(crate) fn hold(&mut self, upn: Upn) {
+    /// Passes a pupil over from the event at `offset` on: its record leaves memory.
+    pub(crate) fn hold(&mut self, upn: Upn, offset: i64) {
         self.erase(upn);
-        self.held.insert(upn);
+        self.held.insert(upn, offset);
     }
 
     /// Forgets the records of school years before `oldest` that are written.

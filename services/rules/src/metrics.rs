@@ -3,12 +3,19 @@
 use crate::effects::Decided;
 use attendance::Timestamp;
 use proto::v1;
-use service::metrics::{CounterBy, Histogram, IntCounter, IntGauge, IntGaugeVec, Label};
+use service::metrics::{CounterBy, Histogram, IntCounter, IntGaugeVec, Label};
 use transport::{Load, Observer, TopicPartition};
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeLabel(v1::Change);
+
+impl ChangeLabel {
+    /// What happened by a message.
+    pub(crate) fn of(message: &v1::AlertChange) -> Self {
+        Self(message.change())
+    }
+}
 
 impl Label for ChangeLabel {
     const NAME: &'static str = "change";
@@ -44,7 +51,7 @@ service::metrics! {
         /// Pupils whose records were written by a checkpoint.
         records_written_total: IntCounter,
         /// Pupils that are held: passed over until a replay.
-        held_pupils: IntGauge,
+        held_pupils: IntGaugeVec ["partition"],
         /// Seconds from a register's receipt to the commit of the alert change that it caused.
         commit_seconds: Histogram [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0],
         /// Seconds from an alert change's commit to its acknowledgement by Kafka.
@@ -63,7 +70,7 @@ service::metrics! {
 impl Metrics {
     pub(crate) fn committed(&self, decided: &[Decided], now: Timestamp) {
         for decided in decided {
-            self.changes_total.of(ChangeLabel(decided.message.change())).inc();
+            self.changes_total.of(ChangeLabel::of(&decided.message)).inc();
             if decided.message.received_at > 0 {
                 self.commit_seconds.observe(seconds(decided.message.received_at, now));
             }
@@ -76,6 +83,12 @@ impl Metrics {
         let age = |since: i64| (now.micros() - since).max(0) / 1_000_000;
         self.checkpoint_age_seconds.with_label_values(&[&part]).set(checkpoint_at.map_or(0, age));
         self.outbox_age_seconds.with_label_values(&[&part]).set(oldest_waiting.map_or(0, age));
+    }
+
+    /// How many pupils of a partition are held.
+    pub(crate) fn held(&self, part: i32, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.held_pupils.with_label_values(&[&part.to_string()]).set(count);
     }
 
     pub(crate) fn relayed(&self, put_at: i64, now: Timestamp) {

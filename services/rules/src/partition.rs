@@ -69,7 +69,7 @@ pub(crate) struct Partition {
     pub(crate) busy: Busy,
     /// The next offset to fold; below the position's while the take-over folds silently.
     pub(crate) folded: i64,
-    /// Pupils whose stored row did not decode at this take-over.
+    /// Pupils whose stored row did not decode, until they are held.
     pub(crate) undecoded: FxHashSet<Upn>,
     pub(crate) judged_version: i64,
     /// When pupils were held, within the last hour: microseconds.

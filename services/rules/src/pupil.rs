@@ -40,6 +40,8 @@ pub(crate) struct Pupil {
     /// School years whose record is to be written.
     pub(crate) unwritten: Vec<SchoolYear>,
     pub(crate) roster_unwritten: Unwritten,
+    /// Schools whose row for this pupil is known to be stored.
+    pub(crate) placed: Vec<Urn>,
     /// The rule set that judged last; 0 for none.
     pub(crate) judged_with: i64,
     fold: Option<Box<CachedFold>>,
@@ -134,6 +136,13 @@ impl Pupil {
     /// Whether an alert of a school year is open.
     pub(crate) fn has_open(&self, year: SchoolYear) -> bool {
         self.published.iter().any(|held| held.year == year && held.published.level.is_some())
+    }
+
+    /// The schools of its marks to be written and of its roster; some twice.
+    pub(crate) fn schools(&self) -> impl Iterator<Item = Urn> + '_ {
+        let marked = self.unwritten.iter().filter_map(|year| self.record.year(*year));
+        let enrolled = self.roster.enrolments().iter().map(|enrolment| enrolment.school);
+        marked.flat_map(|year| year.schools().iter().copied()).chain(enrolled)
     }
 
     /// The pupil's school when `session` is the newest known: by the roster, else by the newest mark.

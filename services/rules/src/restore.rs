@@ -1,9 +1,9 @@
 //! Taking a partition over: load the records, then fold the events from the checkpoint to the position without effects or
 //! judging, mark all that they name as to be written and as due now. Also the loading of single records later on.
 
-use crate::batch::{Decoded, parts_of};
+use crate::batch::{Decoded, nothing_of, parts_of};
 use crate::commit::{claim, row_upn};
-use crate::effects::{Effects, Held};
+use crate::effects::{Effects, Held, Rows};
 use crate::memory::{Memory, Named};
 use crate::partition::{Partition, work_error};
 use crate::pupil::PublishedAlert;
@@ -48,8 +48,8 @@ impl Partition {
         Ok(start)
     }
 
-    /// Folds what was folded before, without effects; what it names is due and to be written again. The parts of pupils
-    /// whose stored row did not decode become dead letters.
+    /// Folds what was folded before, without effects; what it names is due and to be written again. The parts of held
+    /// pupils become dead letters, where they are none yet: a hold may have been put a moment before a crash.
     pub(crate) async fn fold_silently(&mut self, known: &[Decoded<'_>]) -> Result<(), WorkError> {
         let Some(last) = known.last() else { return Ok(()) };
         self.load_missing(known).await?;
@@ -59,10 +59,10 @@ impl Partition {
         }
         self.memory.due.extend(named.into_keys());
         let next = last.message.offset + 1;
-        if !self.undecoded.is_empty() {
-            let now = self.shared.clock.wall_now().micros();
-            let letters = self.undecoded.iter().flat_map(|upn| parts_of(*upn, known, now)).collect();
-            let effects = Effects { dead_letters: letters, ..Effects::default() };
+        let now = self.shared.clock.wall_now().micros();
+        let parts = self.memory.held.iter().flat_map(|(upn, offset)| parts_of(*upn, *offset, known, now));
+        let effects = Effects { dead_letters: parts.collect(), ..Effects::default() };
+        if effects.is_durable() {
             let position = self.position()?.next_offset;
             self.commit(position, effects).await?;
         }
@@ -73,7 +73,7 @@ impl Partition {
 
     fn fold_event_silently(&mut self, event: &Event, named: &mut Named) {
         match event {
-            // What is held back here became dead letters when it first came.
+            // What is held back here becomes dead letters below.
             Event::Marks(part) => drop(self.memory.fold_marks(part, named)),
             Event::Enrolment(upn, entry) => _ = self.memory.fold_enrolment(*upn, entry, named),
             Event::Erasure(upn) => {
@@ -81,7 +81,7 @@ impl Partition {
                 named.remove(upn);
             }
             Event::Replay(upn, parts) => {
-                if !self.memory.held.contains(upn) {
+                if !self.memory.held.contains_key(upn) {
                     for part in parts {
                         self.fold_event_silently(part, named);
                     }
@@ -94,7 +94,7 @@ impl Partition {
     pub(crate) async fn load_missing(&mut self, decoded: &[Decoded<'_>]) -> Result<(), WorkError> {
         let events = || decoded.iter().flat_map(|decoded| &decoded.events);
         let lifted = events().filter_map(|event| match event {
-            Event::Replay(upn, _) if self.memory.held.contains(upn) => Some(*upn),
+            Event::Replay(upn, _) if self.memory.held.contains_key(upn) => Some(*upn),
             _ => None,
         });
         for upn in lifted.collect::<BTreeSet<_>>() {
@@ -118,7 +118,7 @@ impl Partition {
             if let Some(row) = row.map_err(work_error)? {
                 self.put_record(&row)?;
             }
-            if !self.memory.held.contains(&upn) {
+            if !self.memory.held.contains_key(&upn) {
                 self.memory.pupils.entry(upn).or_default().loaded.push(year);
             }
         }
@@ -128,9 +128,9 @@ impl Partition {
     async fn load_held(&mut self) -> Result<(), WorkError> {
         let rows = held::list(&self.shared.store, self.part).await.map_err(work_error)?;
         for row in rows {
-            self.memory.held.insert(stored_upn(row.upn)?);
+            self.memory.held.insert(stored_upn(row.upn)?, row.event_offset);
         }
-        self.shared.metrics.held_pupils.set(i64::try_from(self.memory.held.len()).unwrap_or(i64::MAX));
+        self.shared.metrics.held(self.part, self.memory.held.len());
         Ok(())
     }
 
@@ -155,26 +155,33 @@ impl Partition {
         self.hold_undecoded().await
     }
 
-    /// A held pupil as it was stored, before its parts are folded again.
+    /// A held pupil as it was stored, before its parts are folded again. The row may have been mended since; where it still
+    /// does not decode, the pupil stays held.
     async fn load_pupil(&mut self, upn: Upn) -> Result<(), WorkError> {
-        self.memory.held.remove(&upn);
-        // The row may have been mended since.
-        self.undecoded.remove(&upn);
         let number = row_upn(upn);
         let present = self.present_year();
+        let mut records = Vec::new();
         for year in [present.previous(), present] {
-            let row = record::load(&self.shared.store, number, year.first_calendar_year()).await.map_err(work_error)?;
-            if let Some(row) = row {
-                self.put_record(&row)?;
-            }
+            let row = record::load(&self.shared.store, number, year.first_calendar_year()).await;
+            records.extend(row.map_err(work_error)?);
         }
-        if let Some(row) = enrolment::load(&self.shared.store, number).await.map_err(work_error)? {
+        let roster = enrolment::load(&self.shared.store, number).await.map_err(work_error)?;
+        let alerts = published::load(&self.shared.store, number).await.map_err(work_error)?;
+        // Only now that all is here: a hold that is lifted over half a pupil would let the half be written over the whole.
+        let offset = self.memory.held.remove(&upn);
+        for row in &records {
+            self.put_record(row)?;
+        }
+        if let Some(row) = roster {
             self.put_roster(upn, &row.body);
         }
-        for row in published::load(&self.shared.store, number).await.map_err(work_error)? {
-            self.put_published(&row)?;
+        for row in &alerts {
+            self.put_published(row)?;
         }
-        self.hold_undecoded().await
+        if let (Some(offset), true) = (offset, self.undecoded.remove(&upn)) {
+            self.memory.hold(upn, offset);
+        }
+        Ok(())
     }
 
     async fn load_outbox(&mut self) -> Result<(), WorkError> {
@@ -192,7 +199,7 @@ impl Partition {
     fn put_record(&mut self, row: &RecordRow) -> Result<(), WorkError> {
         let upn = stored_upn(row.upn)?;
         let year = SchoolYear::beginning(row.school_year);
-        if self.memory.held.contains(&upn) {
+        if self.memory.held.contains_key(&upn) {
             return Ok(());
         }
         let pupil = self.memory.pupils.entry(upn).or_default();
@@ -214,7 +221,7 @@ impl Partition {
     }
 
     fn put_roster(&mut self, upn: Upn, body: &[u8]) {
-        if self.memory.held.contains(&upn) {
+        if self.memory.held.contains_key(&upn) {
             return;
         }
         match proto::roster_from_bytes(body) {
@@ -228,7 +235,7 @@ impl Partition {
 
     fn put_published(&mut self, row: &PublishedRow) -> Result<(), WorkError> {
         let upn = stored_upn(row.upn)?;
-        if self.memory.held.contains(&upn) {
+        if self.memory.held.contains_key(&upn) {
             return Ok(());
         }
         let wrong =
@@ -247,17 +254,22 @@ impl Partition {
         Ok(())
     }
 
-    /// Pupils whose stored row does not decode are held from now on; the row is kept.
+    /// Pupils whose stored row does not decode are held from now on; the row is kept. It holds all that comes before the
+    /// checkpoint.
     async fn hold_undecoded(&mut self) -> Result<(), WorkError> {
-        let new: Vec<Upn> = self.undecoded.iter().copied().filter(|upn| !self.memory.held.contains(upn)).collect();
+        let new = std::mem::take(&mut self.undecoded);
         if new.is_empty() {
             return Ok(());
         }
-        let held = |upn: &Upn| Held { upn: *upn, reason: "its stored row does not decode".to_owned(), offset: 0 };
-        let effects = Effects { held: new.iter().map(held).collect(), ..Effects::default() };
-        let next = self.position()?.next_offset;
-        self.commit_at_take_over(next, effects).await?;
-        Ok(())
+        let (next, offset) = (self.position()?.next_offset, self.position()?.checkpoint_offset);
+        let now = self.shared.clock.wall_now().micros();
+        let mut effects = Effects::default();
+        for upn in new {
+            let reason = "its stored row does not decode".to_owned();
+            effects.dead_letters.push(nothing_of(upn, &self.shared.events, self.part, offset, now));
+            effects.held.push(Held { upn, reason, offset, rows: Rows::default() });
+        }
+        self.commit_at_take_over(next, effects).await
     }
 
     /// A transaction within the take-over: of unknown outcome, the take-over is begun again.

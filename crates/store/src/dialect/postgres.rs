@@ -90,6 +90,12 @@ SELECT * FROM UNNEST($1::bigint[], $2::integer[], $3::bytea[]) AS given (upn, pa
 ORDER BY upn
 ON CONFLICT (upn) DO UPDATE SET part = excluded.part, body = excluded.body";
 
+pub(crate) const PUPIL_SCHOOL_INSERT: &str = "
+INSERT INTO pupil_school (urn, upn)
+SELECT * FROM UNNEST($1::integer[], $2::bigint[]) AS given (urn, upn)
+ORDER BY urn, upn
+ON CONFLICT (urn, upn) DO NOTHING";
+
 pub(crate) const PUBLISHED_UPSERT: &str = "
 INSERT INTO published (upn, school_year, rule, part, alert_id, episode, version, level, since, raised_at, body)
 SELECT * FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::integer[], $7::integer[],
@@ -101,10 +107,11 @@ ON CONFLICT (upn, school_year, rule) DO UPDATE SET
     level = excluded.level, since = excluded.since, raised_at = excluded.raised_at, body = excluded.body";
 
 pub(crate) const DEAD_LETTER_INSERT: &str = "
-INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
+INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, upn, payload,
+                         created_at)
 SELECT * FROM UNNEST($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-                     $9::text[], $10::integer[], $11::bytea[], $12::bigint[])
-    AS given (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
+                     $9::text[], $10::integer[], $11::bigint[], $12::bytea[], $13::bigint[])
+    AS given (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, upn, payload, created_at)
 ORDER BY topic, part, message_offset, place
 ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
@@ -125,7 +132,7 @@ WHERE id = ANY (ARRAY(
         WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
             AND earlier.state IN ('waiting', 'sending'))
     ORDER BY next_at, id LIMIT $2 FOR UPDATE OF due SKIP LOCKED))
-RETURNING id, message_id, body, received_at, tried_since, attempts";
+RETURNING id, message_id, body, register_id, received_at, tried_since, attempts";
 
 #[cfg(test)]
 mod tests {

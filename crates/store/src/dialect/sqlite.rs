@@ -74,6 +74,10 @@ pub(crate) const ENROLMENT_UPSERT: &str = "
 INSERT INTO enrolment (upn, part, body) VALUES ($1, $2, $3)
 ON CONFLICT (upn) DO UPDATE SET part = excluded.part, body = excluded.body";
 
+pub(crate) const PUPIL_SCHOOL_INSERT: &str = "
+INSERT INTO pupil_school (urn, upn) VALUES ($1, $2)
+ON CONFLICT (urn, upn) DO NOTHING";
+
 pub(crate) const PUBLISHED_UPSERT: &str = "
 INSERT INTO published (upn, school_year, rule, part, alert_id, episode, version, level, since, raised_at, body)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -82,8 +86,9 @@ ON CONFLICT (upn, school_year, rule) DO UPDATE SET
     level = excluded.level, since = excluded.since, raised_at = excluded.raised_at, body = excluded.body";
 
 pub(crate) const DEAD_LETTER_INSERT: &str = "
-INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, payload, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO dead_letter (source, topic, part, message_offset, message_at, headers, place, reason, detail, urn, upn, payload,
+                         created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
 /// Cases after a number, by localities (a JSON list), level and state.
@@ -103,4 +108,4 @@ WHERE id IN (
         WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
             AND earlier.state IN ('waiting', 'sending'))
     ORDER BY next_at, id LIMIT $2)
-RETURNING id, message_id, body, received_at, tried_since, attempts";
+RETURNING id, message_id, body, register_id, received_at, tried_since, attempts";

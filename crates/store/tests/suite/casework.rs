@@ -38,6 +38,7 @@ fn owed(case_id: i64, alert_id: &str, version: i32) -> NewDelivery {
         version,
         receiver: "mail".to_owned(),
         body: "{}".to_owned(),
+        register_id: "r".to_owned(),
         received_at: 0,
         at: 10,
     }

@@ -18,6 +18,7 @@ fn letter(message_offset: i64, place: &str, reason: &str, urn: Option<i32>) -> N
         reason: reason.to_owned(),
         detail: "a mark has no code".to_owned(),
         urn,
+        upn: None,
         payload: vec![0, 1, 255],
         created_at: 88,
     }
@@ -106,7 +107,17 @@ async fn counts_are_by_reason(backend: Backend) {
     assert_eq!(dead_letter::counts(&backend.store).await.unwrap(), expected);
 }
 
+async fn an_erasure_takes_a_pupils_parts_along_and_no_others(backend: Backend) {
+    let of_pupil = |offset, upn| NewDeadLetter { upn, ..letter(offset, "event 0", "held", None) };
+    insert(&backend, &[of_pupil(1, Some(11)), of_pupil(2, Some(12)), of_pupil(3, Some(11)), of_pupil(4, None)]).await;
+    let mut tx = backend.store.begin().await.unwrap();
+    assert_eq!(dead_letter::delete_of_pupil(&mut tx, 11).await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(letters(&backend, ALL).await, [of_pupil(2, Some(12)), of_pupil(4, None)]);
+}
+
 on_both!(
+    an_erasure_takes_a_pupils_parts_along_and_no_others,
     the_same_message_and_place_is_one_dead_letter,
     a_filter_names_reason_school_and_state,
     dead_letters_are_paged_by_number,

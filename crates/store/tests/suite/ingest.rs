@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use store::api_key::{self, NewApiKey};
 use store::person::{self, PersonRow};
-use store::register::{self, MarkCounts, RegisterRow};
+use store::register::{self, RegisterRow};
 
 fn key(prefix: &str) -> NewApiKey {
     NewApiKey {
@@ -40,7 +40,6 @@ async fn a_rotation_leaves_two_keys_and_a_revocation_none(backend: Backend) {
 }
 
 fn part(part: i32, revised_at: i64, id: &str) -> RegisterRow {
-    let marks = MarkCounts { attending: part + 20, ..MarkCounts::default() };
     RegisterRow {
         urn: 900_001,
         session: 40_000,
@@ -48,7 +47,6 @@ fn part(part: i32, revised_at: i64, id: &str) -> RegisterRow {
         revised_at,
         id: id.to_owned(),
         received_at: 7,
-        marks,
         refused: 1,
     }
 }

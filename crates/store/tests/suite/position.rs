@@ -1,6 +1,6 @@
 //! Positions: claims, the compare-and-set, the checkpoint.
 
-use store::position::{self, Fence, Position};
+use store::position::{self, Fence, Position, Settled, Written, settle};
 use store::{Store, StoreError};
 
 use crate::backend::Backend;
@@ -150,7 +150,36 @@ async fn many_owners_at_once_lose_no_step(backend: Backend) {
     assert_eq!(position.version, 6 * 25 + done, "each claim and each step raised the version");
 }
 
+/// I-4: a take-over by somebody else adds one to the version too, and is never taken for our own commit.
+async fn a_commit_that_was_not_answered_is_told_from_a_take_over(backend: Backend) {
+    let store = &backend.store;
+    let held = claim(store).await;
+    let wrote = Written::Advanced { next_offset: 10, outbox_number: 2 };
+    assert_eq!(settle(&held, Some(&read(store).await), wrote), Settled::NotDone);
+    assert!(advance(store, held.fence(), 10, 2).await);
+    assert_eq!(settle(&held, Some(&read(store).await), wrote), Settled::Done);
+    let done = read(store).await;
+    let checkpoint = Written::Checkpoint { offset: 10, at: 2_000 };
+    assert!(move_checkpoint(store, done.fence(), 10).await.unwrap());
+    assert_eq!(settle(&done, Some(&read(store).await), checkpoint), Settled::Done);
+    assert_eq!(settle(&held, Some(&read(store).await), wrote), Settled::Fenced, "two versions on");
+
+    let held = read(store).await;
+    claim(store).await;
+    let taken = read(store).await;
+    for wrote in [
+        Written::Advanced { next_offset: 10, outbox_number: 2 },
+        Written::Advanced { next_offset: 11, outbox_number: 2 },
+        Written::Checkpoint { offset: 10, at: 2_000 },
+        Written::Touched,
+    ] {
+        assert_eq!(settle(&held, Some(&taken), wrote), Settled::Fenced, "{wrote:?}");
+    }
+    assert_eq!(settle(&held, None, Written::Touched), Settled::Fenced);
+}
+
 on_both!(
+    a_commit_that_was_not_answered_is_told_from_a_take_over,
     a_first_claim_makes_the_row_and_each_later_one_raises_its_version,
     each_write_of_the_owner_raises_the_version_by_one,
     an_owner_with_an_old_version_can_change_nothing,

@@ -3,6 +3,8 @@
 use store::enrolment::{self, EnrolmentRow};
 use store::held::{self, HeldRow};
 use store::published::{self, PublishedRow};
+use store::pupil_school::{self, PupilSchool};
+use store::record::{self, RecordRow};
 
 use crate::backend::Backend;
 
@@ -35,6 +37,37 @@ async fn more_enrolments_than_a_page_are_loaded_once_each(backend: Backend) {
     enrolment::upsert_many(&mut tx, &rows).await.unwrap();
     tx.commit().await.unwrap();
     assert!(enrolment::load_partition(&backend.store, 5).await.unwrap() == rows);
+}
+
+async fn a_schools_pupils_are_found_with_their_records_and_enrolments(backend: Backend) {
+    let store = &backend.store;
+    let record = |upn, school_year, body: &[u8]| RecordRow {
+        upn,
+        school_year,
+        part: 5,
+        body: body.to_vec(),
+        due_at: None,
+        judged_with: 1,
+    };
+    let at = |urn, upn| PupilSchool { urn, upn };
+    let mut tx = store.begin().await.unwrap();
+    record::upsert_many(&mut tx, &[record(1, 2025, b"a"), record(2, 2025, b"b"), record(2, 2024, b"c")]).await.unwrap();
+    enrolment::upsert_many(&mut tx, &[enrolment(2, b"two"), enrolment(3, b"three")]).await.unwrap();
+    for _ in 0..2 {
+        let rows = [at(7, 2), at(7, 1), at(8, 2), at(7, 3), at(7, 1)];
+        pupil_school::insert_many(&mut tx, &rows).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let records = async |urn, year| pupil_school::records(store, urn, year).await.unwrap();
+    assert_eq!(records(7, 2025).await, [(1, b"a".to_vec()), (2, b"b".to_vec())]);
+    assert_eq!(records(8, 2024).await, [(2, b"c".to_vec())]);
+    let on_roll = pupil_school::enrolments(store, 7).await.unwrap();
+    assert_eq!(on_roll, [(2, b"two".to_vec()), (3, b"three".to_vec())]);
+
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(pupil_school::delete(&mut tx, 2).await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(records(7, 2025).await, [(1, b"a".to_vec())]);
 }
 
 fn published(upn: i64, school_year: i16, rule: &str) -> PublishedRow {
@@ -112,6 +145,7 @@ async fn a_held_pupil_stays_held_for_the_first_reason_until_lifted(backend: Back
 
 on_both!(
     enrolments_come_back_as_they_were_last_written,
+    a_schools_pupils_are_found_with_their_records_and_enrolments,
     more_enrolments_than_a_page_are_loaded_once_each,
     published_alerts_come_back_as_they_were_last_written,
     more_published_alerts_than_a_page_are_loaded_once_each,

@@ -16,6 +16,7 @@ pub(crate) struct Installation {
     pub(crate) folder: TempDir,
     pub(crate) policy: policy::Policy,
     pub(crate) partitions: u32,
+    checkpoint_every: &'static str,
 }
 
 /// A process of the program; killed when dropped.
@@ -30,7 +31,7 @@ impl Installation {
         let folder = tempfile::tempdir().unwrap();
         registers::write_policy(folder.path());
         let (policy, _) = policy::Policy::read(&policy::Files::load(folder.path()).unwrap()).unwrap();
-        let installation = Self { kafka, database, folder, policy, partitions };
+        let installation = Self { kafka, database, folder, policy, partitions, checkpoint_every: "300ms" };
         let count = partitions.to_string();
         installation.run(&["migrate", "--partitions", &count, "--clock", "registers"]);
         let folder = installation.folder.path().to_str().unwrap().to_owned();
@@ -53,7 +54,8 @@ impl Installation {
             .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0")
             // Passes of many chunks, one after the other: batches come in between.
             .env("EARLYBELL__RULES__CHUNK", "5")
-            .env("EARLYBELL__RULES__CHECKPOINT_EVERY", "300ms")
+            .env("EARLYBELL__RULES__CHECKPOINT_EVERY", self.checkpoint_every)
+            .env("EARLYBELL__RULES__BACKLOG_CHECKPOINT_EVERY", "1h")
             .env("EARLYBELL__LOG__FORMAT", "text")
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
@@ -66,6 +68,16 @@ impl Installation {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "earlybell {arguments:?}: {error}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// From now on services write records only when they stop in order; gives what [`Installation::undo`] takes.
+    pub(crate) fn write_seldom(&mut self) -> &'static str {
+        std::mem::replace(&mut self.checkpoint_every, "1h")
+    }
+
+    /// Services that start from now on write records as often as before.
+    pub(crate) fn undo(&mut self, checkpoint_every: &'static str) {
+        self.checkpoint_every = checkpoint_every;
     }
 
     /// Starts a service; with a fault it aborts at that named point.

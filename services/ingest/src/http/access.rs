@@ -17,31 +17,33 @@ const REMEMBERED: Duration = Duration::from_secs(3);
 /// Keys remembered at once.
 const MOST: usize = 10_000;
 
-/// What a sender may do.
+/// Who sends, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    All,
-    Schools(BTreeSet<u32>),
+pub(crate) struct Access {
+    /// The key's name.
+    name: String,
+    /// The schools that it may send and see; none for all.
+    schools: Option<BTreeSet<u32>>,
 }
 
 impl Access {
-    fn of(urns: &str) -> Self {
-        if urns == "*" {
-            Self::All
-        } else {
-            Self::Schools(urns.split(',').filter_map(|urn| urn.parse().ok()).collect())
-        }
+    fn of(name: String, urns: &str) -> Self {
+        let listed = || urns.split(',').filter_map(|urn| urn.parse().ok()).collect();
+        Self { name, schools: (urns != "*").then(listed) }
     }
 
     /// Whether the sender may send and see a school's.
     pub(crate) fn check(&self, school: Urn) -> Result<(), Problem> {
-        match self {
-            Self::Schools(urns) if !urns.contains(&school.number()) => {
-                let what = format!("the key is not for school {school}; nothing of the request was stored");
-                Err(Problem::new(StatusCode::FORBIDDEN, what))
-            }
-            Self::All | Self::Schools(_) => Ok(()),
+        if self.schools.as_ref().is_none_or(|urns| urns.contains(&school.number())) {
+            return Ok(());
         }
+        let what = format!("the key is not for school {school}; nothing of the request was stored");
+        Err(Problem::new(StatusCode::FORBIDDEN, what))
+    }
+
+    /// As the audit names it.
+    pub(crate) fn actor(&self) -> String {
+        format!("key {}", self.name)
     }
 }
 
@@ -78,7 +80,7 @@ impl Keys {
         if found.key.expires_at.is_some_and(|at| at <= self.clock.wall_now().micros()) {
             return Err(refused("the key has expired; ask the authority for a new one"));
         }
-        Ok(Access::of(&found.key.urns))
+        Ok(Access::of(found.key.name, &found.key.urns))
     }
 
     async fn find(&self, prefix: &str) -> Result<Option<ApiKey>, StoreError> {

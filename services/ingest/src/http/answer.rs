@@ -2,12 +2,15 @@
 
 use crate::Reason;
 use crate::reason::Rejected;
-use attendance::{Timestamp, Upn};
+use attendance::{Session, Timestamp, Upn, Urn};
 use serde::Serialize;
 use std::fmt::Display;
 
 /// Refused and odd parts that an answer lists, each; the counts are whole.
 const LISTED: usize = 1_000;
+
+/// Pupils on no roster that a warning names.
+const STRANGERS: usize = 10;
 
 /// What was said of one sending.
 #[derive(Debug, Default, Serialize)]
@@ -80,6 +83,21 @@ impl Answer {
         for warning in upn.warnings(known) {
             self.warn(&place, warning.text());
         }
+    }
+
+    /// Warns of pupils who are on no roster that the school sent.
+    pub(crate) fn look_at_strangers(&mut self, school: Urn, session: Session, strangers: impl Iterator<Item = Upn>) {
+        let upns: Vec<String> = strangers.map(Upn::text).collect();
+        if upns.is_empty() {
+            return;
+        }
+        let (count, named) = (upns.len(), upns.iter().take(STRANGERS).cloned().collect::<Vec<_>>().join(", "));
+        let more = if count > STRANGERS { " and others" } else { "" };
+        let what = format!(
+            "{count} of the pupils are on no roster of the school that day: {named}{more}; their marks count; correct the \
+             roster by /v1/pupils"
+        );
+        self.warn(format_args!("school {school}, {session}"), &what);
     }
 
     /// Says with which time of revision the rest was stamped.

@@ -1,22 +1,26 @@
-//! `GET /v1/registers`: what is held of a school's registers.
+//! `GET /v1/registers`: what is held of a school's registers. Marks are counted from the records of its pupils, which follow
+//! what was received by a few seconds. A child's data is read, so the audit's row comes first.
 
+use crate::feed::{Feed, Held};
 use crate::http::access::Access;
 use crate::http::problem::Problem;
-use attendance::{Day, Half, Session, Timestamp, Urn};
+use crate::partition::Shared;
+use crate::roll::Roll;
+use attendance::{Day, Half, SchoolYear, Session, Timestamp, Upn, Urn};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
-use store::Store;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use store::audit::{self, Act};
 use store::register::{self, RegisterRow};
+use store::{CommitError, Store, StoreError, pupil_school};
 
 /// Days of an answer, at most.
 const LONGEST: i32 = 400;
 
 /// Answers `urn`, `from` and `to` (both included; without them the last 31 days).
 pub(crate) async fn list(
-    store: &Store,
+    shared: &Shared,
     access: &Access,
     query: &HashMap<String, String>,
-    today: Day,
 ) -> Result<Value, Problem> {
     let bad = |error: String| Problem::bad_request(error);
     if let Some(name) = query.keys().find(|name| !["urn", "from", "to"].contains(&name.as_str())) {
@@ -29,42 +33,62 @@ pub(crate) async fn list(
         Some(text) => Day::parse(text).map_err(|error| bad(format!("{name}: {error}"))),
         None => Ok(default),
     };
-    let to = day("to", today)?;
+    let to = day("to", shared.clock.today())?;
     let from = day("from", to.plus(-30))?;
     if from > to || to.days() - from.days() > LONGEST {
         return Err(bad(format!("from {from} to {to} is no span of 1 to {LONGEST} days")));
     }
-    let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
-    let (first, last) = (Session::new(from, Half::Am).number(), Session::new(to, Half::Pm).number());
-    let rows = register::list(store, urn, first, last).await.map_err(|error| {
+    let act = Act {
+        at: shared.clock.wall_now().micros(),
+        actor: access.actor(),
+        action: "registers.read".to_owned(),
+        upn: None,
+        detail: format!("school {school} from {from} to {to}"),
+    };
+    let away = |error: StoreError| {
         tracing::warn!(%error, "registers could not be read");
         Problem::unavailable("the registers cannot be read just now; ask again", 2)
-    })?;
-    let mut sessions: BTreeMap<i32, Vec<RegisterRow>> = BTreeMap::new();
-    for row in rows {
-        sessions.entry(row.session).or_default().push(row);
-    }
-    let registers: Vec<Value> = sessions.values().filter_map(|parts| shown(parts)).collect();
+    };
+    let audited = audit::append_alone(&shared.store, &act).await;
+    audited.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| away(error))?;
+    let registers = registers(&shared.store, school, from, to).await.map_err(away)?;
     Ok(json!({ "school_urn": school.number(), "from": from.to_string(), "to": to.to_string(), "registers": registers }))
 }
 
-fn shown(parts: &[RegisterRow]) -> Option<Value> {
+async fn registers(store: &Store, school: Urn, from: Day, to: Day) -> Result<Vec<Value>, StoreError> {
+    let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
+    let (first, last) = (Session::new(from, Half::Am).number(), Session::new(to, Half::Pm).number());
+    let mut sessions: BTreeMap<Session, Vec<RegisterRow>> = BTreeMap::new();
+    for row in register::list(store, urn, first, last).await? {
+        sessions.entry(Session::from_number(row.session)).or_default().push(row);
+    }
+    let roll = Roll::read(store, school).await?;
+    let mut feed = Feed::new(school, &roll, sessions.keys().copied());
+    let years: BTreeSet<SchoolYear> = sessions.keys().map(|session| session.school_year()).collect();
+    for year in years {
+        for (upn, body) in pupil_school::records(store, urn, year.first_calendar_year()).await? {
+            let upn = u64::try_from(upn).ok().and_then(Upn::from_number);
+            // A row that does not decode holds its pupil, and rules says so.
+            if let (Some(upn), Ok(record)) = (upn, proto::year_from_bytes(year, &body)) {
+                feed.take(upn, &record);
+            }
+        }
+    }
+    let held = feed.held();
+    Ok(sessions.iter().filter_map(|(session, parts)| shown(*session, parts, held.get(session)?)).collect())
+}
+
+fn shown(session: Session, parts: &[RegisterRow], held: &Held) -> Option<Value> {
     let first = parts.first()?;
-    let session = Session::from_number(first.session);
-    let sum = |count: fn(&RegisterRow) -> i32| parts.iter().map(|row| i64::from(count(row))).sum::<i64>();
     Some(json!({
         "date": session.day().to_string(),
         "session": session.half().text(),
         "revised_at": Timestamp::from_micros(first.revised_at).to_string(),
         "received_at": Timestamp::from_micros(first.received_at).to_string(),
         "ids": parts.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
-        "marks": {
-            "attending": sum(|row| row.marks.attending),
-            "authorised": sum(|row| row.marks.authorised),
-            "unauthorised": sum(|row| row.marks.unauthorised),
-            "not_possible": sum(|row| row.marks.not_possible),
-            "not_taken": sum(|row| row.marks.not_taken),
-        },
-        "refused": sum(|row| row.refused),
+        "refused": parts.iter().map(|row| i64::from(row.refused)).sum::<i64>(),
+        "marks": held.marks,
+        "on_roll_without_mark": held.on_roll_without_mark,
+        "not_on_roll": held.not_on_roll,
     }))
 }
