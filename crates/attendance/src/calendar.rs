@@ -6,10 +6,6 @@ use crate::day::{Day, easter};
 use crate::{SchoolYear, Urn};
 use std::collections::BTreeMap;
 
-/// A term, counted along the calendar: a later term has the greater number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Term(usize);
-
 /// A school's open days and terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
@@ -54,9 +50,15 @@ impl Calendar {
         &self.open
     }
 
-    /// The term of a day. Holidays belong to the term before them.
-    pub fn term(&self, day: Day) -> Term {
-        Term(self.term_starts.partition_point(|start| *start <= day))
+    /// The first day of each term, in order.
+    pub fn term_starts(&self) -> &[Day] {
+        &self.term_starts
+    }
+
+    /// The first day of a day's term; none before the first term. Holidays belong to the term before them.
+    pub fn term_start(&self, day: Day) -> Option<Day> {
+        let begun = self.term_starts.partition_point(|start| *start <= day);
+        begun.checked_sub(1).and_then(|last| self.term_starts.get(last)).copied()
     }
 
     /// The Monday from which `count` school weeks (weeks with an open day) end with the week of `day`. The week of
@@ -119,13 +121,9 @@ mod tests {
     #[test]
     fn census_terms_change_at_new_year_and_at_easter() {
         let calendar = Calendar::observed([day("2025-09-03"), day("2026-07-20")]);
-        let terms: Vec<Term> = ["2025-09-03", "2025-12-31", "2026-01-01", "2026-04-05", "2026-04-06"]
-            .map(|d| calendar.term(day(d)))
-            .into();
-        assert_eq!(terms[0], terms[1]);
-        assert!(terms[1] < terms[2]);
-        assert_eq!(terms[2], terms[3]);
-        assert!(terms[3] < terms[4]);
+        let starts = ["2025-07-31", "2025-09-03", "2025-12-31", "2026-01-01", "2026-04-05", "2026-04-06"]
+            .map(|d| calendar.term_start(day(d)).map(|start| start.to_string()).unwrap_or_default());
+        assert_eq!(starts, ["", "2025-08-01", "2025-08-01", "2026-01-01", "2026-01-01", "2026-04-06"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! as new marks are newer than all it has seen; an older one makes it begin anew. A session of which no mark was taken
 //! is as if it were not there.
 
-use crate::calendar::{Calendar, Calendars, Term};
+use crate::calendar::{Calendar, Calendars};
 use crate::day::Day;
 use crate::rate::Counts;
 use crate::record::{Entry, YearRecord};
@@ -216,9 +216,9 @@ struct State {
     since: Option<Session>,
     ended: Option<Session>,
     counts: Counts,
-    /// The first session counted: of the year or the term.
+    /// The first session counted, of the year or the term, and the day of the newest.
     from: Option<Session>,
-    term: Term,
+    newest: Option<Day>,
     /// The window of school weeks: its first day, and the first entry in it, counted through both years.
     weeks_from: Option<Day>,
     first: usize,
@@ -231,14 +231,14 @@ impl State {
         match measure {
             Measure::Rate { window: Window::YearToDate, .. } => self.count(entry, meaning),
             Measure::Rate { window: Window::Term, .. } => {
-                let term = calendar.map_or(self.term, |calendar| calendar.term(entry.session.day()));
-                if term > self.term {
-                    (self.term, self.counts, self.from) = (term, Counts::default(), None);
+                let day = entry.session.day();
+                let begun = calendar.and_then(|calendar| calendar.term_start(day));
+                // By days, since terms are a school's own: a child who changes school in mid-term keeps its term.
+                if begun > self.newest {
+                    (self.counts, self.from) = (Counts::default(), None);
                 }
-                // At two schools with other terms, marks of the term that is over for the child count no more.
-                if term == self.term {
-                    self.count(entry, meaning);
-                }
+                self.newest = Some(day);
+                self.count(entry, meaning);
             }
             Measure::Rate { window: Window::SchoolWeeks(weeks), .. } => {
                 let day = entry.session.day();

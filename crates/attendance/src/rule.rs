@@ -140,7 +140,8 @@ impl fmt::Display for RuleId {
 pub enum Window {
     /// From 1 August.
     YearToDate,
-    /// The term of the newest session.
+    /// The child's term: from the first mark of a term that began after the mark before. Terms are a school's own; who
+    /// changes school in mid-term stays in the term.
     Term,
     /// The last so many school weeks, the newest session's included; they reach back across the year's border.
     SchoolWeeks(u16),

@@ -152,3 +152,31 @@ proptest! {
         }
     }
 }
+
+/// The new school counts other terms: its second begins while the child's first lasts, and that is none of the child's.
+#[test]
+fn a_child_who_changes_school_in_mid_term_keeps_its_term() {
+    let rules = RuleSet::new(vec![rate("term", Window::Term, 3, 0)]).unwrap();
+    let mut calendars = Calendars::new(Calendar::new([Day::parse("2025-09-02").unwrap()], []));
+    let second = ["2025-09-08", "2025-11-03"].map(|text| Day::parse(text).unwrap());
+    calendars.set(Urn::new(900_002).unwrap(), Calendar::new(second, []));
+    let mark = |school, day: &str, code| Mark {
+        upn: Upn::parse("R900001000001").unwrap(),
+        school: Urn::new(school).unwrap(),
+        session: Session::new(Day::parse(day).unwrap(), Half::Am),
+        revision: Revision { revised_at: Timestamp::from_micros(1), code, minutes_late: None },
+    };
+    let before = ["2025-09-03", "2025-09-04", "2025-11-10"].map(|day| mark(900_001, day, Code::O));
+    let after = [mark(900_002, "2025-11-11", Code::Present)];
+    let level = |marks: &[Mark]| {
+        let (record, fold) = arrived(marks, &rules, &calendars);
+        let history = History { previous: None, present: record.year(YEAR).unwrap() };
+        let standard = Standard { rules: &rules, calendars: &calendars };
+        fold.findings(&history, standard).next().unwrap().level
+    };
+    let severe = Some(attendance::rule::Level::Severe);
+    assert_eq!((level(&before), level(&[&before[..], &after].concat())), (severe, severe), "3 of 4 in the same term");
+    // At a school whose term began after the last mark, it is a new term, with too little yet to change the level.
+    let later = [before[0], before[1], mark(900_002, "2025-11-11", Code::Present)];
+    assert_eq!(level(&later), None);
+}

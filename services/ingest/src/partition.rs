@@ -2,10 +2,10 @@
 //! position, by compare-and-set, with the registers received and the dead letters. A crash in between repeats events, which
 //! the fold of rules does not mind.
 
-use installation::InForce;
 use crate::intake::{Intake, Reading};
 use crate::metrics::Metrics;
 use crate::{accept::Moment, slice};
+use installation::InForce;
 use service::clock::{Clock, NewestSession};
 use service::fault;
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! One alert change, applied to its case within the transaction of its batch: version n+1 to an alert at n exactly once;
 //! n and less are dropped, what leaves a gap is kept aside until the gap is filled.
 
-use installation::InForce;
 use crate::message::{self, Message, level_words};
 use crate::metrics::IntakeLabel;
 use crate::news::{self, News};
@@ -9,6 +8,7 @@ use crate::random::{self, Random};
 use attendance::alert::Change;
 use attendance::rule::{Level, RuleId};
 use attendance::{Session, Timestamp, Urn};
+use installation::InForce;
 use prost::Message as _;
 use proto::v1;
 use routing::Facts;

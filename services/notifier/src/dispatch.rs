@@ -2,8 +2,8 @@
 //! delays nobody else; and one over all of them, which follows the policy and tells what is owed.
 
 use crate::deliver::Deliverer;
-use installation::InForce;
 use crate::random::Random;
+use installation::InForce;
 use policy::receivers::Receiver;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -2,10 +2,10 @@
 //! first, then cases, alerts and deliveries, or nothing. Keeps only the position row as last written or read.
 
 use crate::apply::{Applying, Tally, store_error};
-use installation::InForce;
 use crate::metrics::{IntakeLabel, Metrics};
 use crate::random::Random;
 use attendance::Timestamp;
+use installation::InForce;
 use prost::Message as _;
 use proto::v1;
 use service::clock::Clock;

@@ -2,15 +2,15 @@
 //! where the position stood when it **began**: a stored record may be ahead of the checkpoint, never behind.
 
 use crate::commit::{Done, fenced, row_upn};
-use crate::partition::{Busy, Partition, Pass, work_error};
 use crate::effects::Rows;
+use crate::partition::{Busy, Partition, Pass, work_error};
 use crate::pupil::Unwritten;
 use attendance::{Upn, Urn};
 use std::time::Duration;
 use store::enrolment::EnrolmentRow;
 use store::position::{self, Position};
-use store::record::RecordRow;
 use store::pupil_school::PupilSchool;
+use store::record::RecordRow;
 use store::{Tx, enrolment, outbox, pupil_school, record};
 use transport::consumer::{Next, WorkError};
 

@@ -7,12 +7,14 @@ use crate::effects::{Effects, Held};
 use crate::metrics::ChangeLabel;
 use crate::partition::{Partition, work_error};
 use attendance::{Timestamp, Upn};
+use service::metrics::Label;
 use store::held::HeldRow;
 use store::outbox::OutboxRow;
-use service::metrics::Label;
 use store::position::{self, Position, Settled, Written};
 use store::published::PublishedRow;
-use store::{CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, pupil_school, record};
+use store::{
+    CommitError, Store, StoreError, Tx, dead_letter, enrolment, held, outbox, published, pupil_school, record,
+};
 use transport::consumer::WorkError;
 
 /// What a transaction did, to be remembered once it is known to be done.

@@ -1,7 +1,6 @@
 //! What one transaction of a partition makes real, beside its position: published rows with the outbox, dead letters,
 //! holds, erasures. Values only; `commit` writes them.
 
-use installation::InForce;
 use crate::memory::Cause;
 use crate::pupil::{PublishedAlert, Pupil, Wanted};
 use attendance::alert::Change;
@@ -9,6 +8,7 @@ use attendance::evidence::Evidence;
 use attendance::judge::Measured;
 use attendance::rate::Counts;
 use attendance::{Session, Upn};
+use installation::InForce;
 use prost::Message;
 use proto::v1;
 use store::dead_letter::NewDeadLetter;

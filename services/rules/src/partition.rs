@@ -5,9 +5,9 @@
 //! position row. A commit of unknown outcome is settled by reading that row before anything else is done.
 
 use crate::commit::Pending;
-use installation::InForce;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use installation::InForce;
 
 use attendance::{SchoolYear, Session, Timestamp, Upn};
 use rustc_hash::FxHashSet;

@@ -1,6 +1,5 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
-use installation::InForce;
 use attendance::alert::{Difference, Direction, Published, difference};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
@@ -9,6 +8,7 @@ use attendance::mark::Revision;
 use attendance::record::{Applied, Record};
 use attendance::rule::RuleId;
 use attendance::{Mark, SchoolYear, Session, Upn, Urn};
+use installation::InForce;
 use uuid::Uuid;
 
 /// What was last published for a school year and rule.

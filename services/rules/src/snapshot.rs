@@ -1,12 +1,12 @@
 //! The records as they are, for who looks from outside: position row, stored records, then the events up to the position,
 //! folded without taking over or writing. The state is that of `next_offset`, which comes with it.
 
-use installation::InForce;
 use crate::memory::{Memory, Named};
 use attendance::enrolment::Roster;
 use attendance::judge::{Finding, Fold, History};
 use attendance::record::Record;
 use attendance::{SchoolYear, Upn};
+use installation::InForce;
 use proto::{ContractError, Event};
 use store::position::Position;
 use store::record::RecordRow;

@@ -109,9 +109,17 @@ fn in_window(known: &[(Session, Urn, Code)], window: Window, year: SchoolYear, c
     match window {
         Window::YearToDate => this_year.iter().map(|(_, _, code)| *code).collect(),
         Window::Term => {
-            let term = |s: &Session, school: &Urn| calendars.of(*school).term(s.day());
-            let newest = this_year.iter().map(|(s, school, _)| term(s, school)).max();
-            this_year.iter().filter(|(s, school, _)| Some(term(s, school)) == newest).map(|(_, _, c)| *c).collect()
+            // Back from the newest mark to the last one whose school began a term after the mark before it.
+            let mut codes = Vec::new();
+            for (at, (session, school, code)) in this_year.iter().enumerate().rev() {
+                codes.push(*code);
+                let starts = calendars.of(*school).term_starts();
+                let begins = |before: Day| starts.iter().any(|start| before < *start && *start <= session.day());
+                if at == 0 || begins(this_year[at - 1].0.day()) {
+                    break;
+                }
+            }
+            codes
         }
         Window::SchoolWeeks(weeks) => {
             let start = known.iter().map(|(s, school, _)| start_of_window(s.day(), *school, weeks, calendars)).max();

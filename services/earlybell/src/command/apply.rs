@@ -3,9 +3,9 @@
 
 use super::installation::{Actor, block_on, settings, store as open};
 use crate::command::check;
+use ::installation::{InForce, InForceError};
 use anyhow::{Context, bail};
 use clap::Args;
-use ::installation::{InForce, InForceError};
 use policy::{Files, Policy};
 use service::clock::Clock;
 use std::collections::BTreeSet;

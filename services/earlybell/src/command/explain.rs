@@ -1,6 +1,7 @@
 //! `earlybell explain --upn …`: the child's strip, each rule's state, why. The reading is audited before it is shown.
 
 use super::installation::{Actor, block_on, clock, connection, founded, settings, store as open};
+use ::installation::InForce;
 use anyhow::bail;
 use attendance::evidence::{Evidence, strip_text};
 use attendance::judge::{Finding, History, Measured};
@@ -9,7 +10,6 @@ use attendance::record::Record;
 use attendance::rule::{Measure, Rule, Window};
 use attendance::{Day, SchoolYear, Upn};
 use clap::Args;
-use ::installation::InForce;
 use rules::snapshot::{Snapshot, findings};
 use std::path::PathBuf;
 use std::process::ExitCode;

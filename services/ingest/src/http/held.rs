@@ -17,11 +17,7 @@ use store::{CommitError, Store, StoreError, pupil_school};
 const LONGEST: i32 = 400;
 
 /// Answers `urn`, `from` and `to` (both included; without them the last 31 days).
-pub(crate) async fn list(
-    shared: &Shared,
-    access: &Access,
-    query: &HashMap<String, String>,
-) -> Result<Value, Problem> {
+pub(crate) async fn list(shared: &Shared, access: &Access, query: &HashMap<String, String>) -> Result<Value, Problem> {
     let bad = |error: String| Problem::bad_request(error);
     if let Some(name) = query.keys().find(|name| !["urn", "from", "to"].contains(&name.as_str())) {
         return Err(bad(format!("there is no parameter {name:?}; write urn, from and to")));
