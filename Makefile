@@ -1,15 +1,20 @@
 # Everything that a developer types. Set-up is part of each command: a fresh machine needs Rust, nothing else.
-.PHONY: try setup test lint fmt
+.PHONY: demo demo-real setup test lint fmt
 
 CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+# Further arguments of a demonstration: make demo ARGS="--days 20 --speed 5"
+ARGS ?=
 
-# A year of an invented county's registers, and what the rules would have raised. Nothing else is needed.
-try:
-	$(CARGO) build --release --quiet -p earlybell
-	@mkdir -p target/try
-	target/release/earlybell simulate target/try/registers.csv --pupils-out target/try/pupils.csv --policy-out target/try/policy
-	target/release/earlybell backtest --registers target/try/registers.csv --pupils target/try/pupils.csv \
-		--policy target/try/policy --records target/try/records.csv --alerts target/try/alerts.csv
+# A simulated autumn term through all services in one process, on embedded parts: nothing else is needed.
+demo:
+	$(CARGO) run --release --locked --quiet -p earlybell -- demo $(ARGS)
+
+# The same on a real Kafka and PostgreSQL, started and stopped here.
+demo-real: setup
+	$(CARGO) build --release --locked --quiet -p earlybell -p support --bins
+	$(TARGET)/release/with-servers $(TARGET)/release/earlybell demo --folder earlybell-demo-real \
+		--brokers {brokers} --database {database} $(ARGS)
 
 # Kafka (from Maven Central) and PostgreSQL (the system's package): what the tests start and stop themselves.
 setup:

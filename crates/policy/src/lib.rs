@@ -90,6 +90,13 @@ impl Policy {
         self.schools.get(&school)?.locality.as_deref()
     }
 
+    /// The locality that a child belongs to: where it lives, else its school's; none where nobody claims it. A home that
+    /// the authority does not know is nobody's.
+    pub fn locality_of(&self, home: Option<&str>, school: Option<Urn>) -> Option<&str> {
+        let home = home.and_then(|home| self.localities.iter().find(|name| *name == home));
+        home.map(String::as_str).or_else(|| self.locality(school?))
+    }
+
     /// Whether the school is known and takes registers on a day.
     pub fn school_on(&self, school: Urn, day: Day) -> Option<&School> {
         self.schools.get(&school).filter(|school| school.is_open(day))

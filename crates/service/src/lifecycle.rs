@@ -102,7 +102,8 @@ impl Signals {
         (sender, Self(Sender::Hand(receiver)))
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
         match &mut self.0 {
             Sender::Process { terminate, interrupt } => {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

@@ -21,7 +21,15 @@ pub enum TelemetryError {
 
 /// Begins logging for the whole process, to standard error. Once, in `main`.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let subscriber = subscriber(log, std::io::stderr)?;
+    init_to(log, std::io::stderr)
+}
+
+/// Begins logging for the whole process, to another place.
+pub fn init_to<W>(log: &Log, writer: W) -> Result<(), TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let subscriber = subscriber(log, writer)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
 }
 

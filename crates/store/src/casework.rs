@@ -316,6 +316,31 @@ fn decode_alert(case_id: i64, row: Alert) -> AlertRow {
     }
 }
 
+/// Where an alert stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The alert.
+    pub alert_id: String,
+    /// The version applied last.
+    pub version: i32,
+    /// `open` or `closed`.
+    pub state: String,
+    /// The level; of a closed alert the one that it had.
+    pub level: i16,
+}
+
+/// Where every alert stands: for who compares with what was published.
+///
+/// # Errors
+/// As the database answers.
+pub async fn heads(store: &Store) -> Result<Vec<Head>, StoreError> {
+    let rows = on_pool!(store, "casework.heads", fetch_all, sqlx::query_as::<_, (String, i32, String, i16)>(HEADS))?;
+    let decode = |(alert_id, version, state, level)| Head { alert_id, version, state, level };
+    Ok(rows.into_iter().map(decode).collect())
+}
+
+const HEADS: &str = "SELECT alert_id, version, state, level FROM alert ORDER BY alert_id";
+
 const VERSION: &str = "SELECT version FROM alert WHERE alert_id = $1";
 
 const PUT_CASE: &str = "

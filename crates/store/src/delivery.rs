@@ -78,6 +78,28 @@ pub struct Owed {
     pub oldest: i64,
 }
 
+/// How many deliveries of a receiver are in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The receiver.
+    pub receiver: String,
+    /// `waiting`, `sending`, `delivered` or `given_up`.
+    pub state: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// What became of the last change of an alert at a receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastChange {
+    /// The alert.
+    pub alert_id: String,
+    /// The receiver.
+    pub receiver: String,
+    /// `waiting`, `sending`, `delivered` or `given_up`.
+    pub state: String,
+}
+
 /// Puts a delivery; false where there is one of that alert, version and receiver.
 ///
 /// # Errors
@@ -208,6 +230,45 @@ pub async fn list(store: &Store, state: &str, after: i64, limit: u32) -> Result<
     Ok(rows.into_iter().map(decode).collect())
 }
 
+/// What was owed from number `after` on (0 for all), delivered or not: number and what is said, as JSON, in order. For who
+/// watches live.
+///
+/// # Errors
+/// As the database answers.
+pub async fn put_since(store: &Store, after: i64, limit: u32) -> Result<Vec<(i64, String)>, StoreError> {
+    on_pool!(
+        store,
+        "delivery.put_since",
+        fetch_all,
+        sqlx::query_as::<_, (i64, String)>(PUT_SINCE),
+        after,
+        i64::from(limit)
+    )
+}
+
+/// How many deliveries there are, by receiver and state.
+///
+/// # Errors
+/// As the database answers.
+pub async fn tally(store: &Store) -> Result<Vec<Tally>, StoreError> {
+    let rows = on_pool!(store, "delivery.tally", fetch_all, sqlx::query_as::<_, (String, String, i64)>(TALLY))?;
+    Ok(rows.into_iter().map(|(receiver, state, count)| Tally { receiver, state, count }).collect())
+}
+
+/// What became of the newest version of each alert, a row a receiver.
+///
+/// # Errors
+/// As the database answers.
+pub async fn last_changes(store: &Store) -> Result<Vec<LastChange>, StoreError> {
+    let rows = on_pool!(
+        store,
+        "delivery.last_changes",
+        fetch_all,
+        sqlx::query_as::<_, (String, String, String)>(LAST_CHANGES)
+    )?;
+    Ok(rows.into_iter().map(|(alert_id, receiver, state)| LastChange { alert_id, receiver, state }).collect())
+}
+
 /// Sets a delivery that was given up, or all of a receiver, to be tried anew; gives how many there were.
 ///
 /// # Errors
@@ -251,6 +312,15 @@ GROUP BY receiver ORDER BY receiver";
 const LIST: &str = "
 SELECT id, message_id, receiver, state, attempts, created_at, last_error FROM delivery
 WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+const PUT_SINCE: &str = "SELECT id, body FROM delivery WHERE id > $1 ORDER BY id LIMIT $2";
+
+const TALLY: &str = "SELECT receiver, state, COUNT(*) FROM delivery GROUP BY receiver, state ORDER BY receiver, state";
+
+const LAST_CHANGES: &str = "
+SELECT delivery.alert_id, delivery.receiver, delivery.state
+FROM delivery JOIN alert ON alert.alert_id = delivery.alert_id AND alert.version = delivery.version
+ORDER BY delivery.alert_id, delivery.receiver";
 
 const REPLAY: &str = "
 UPDATE delivery SET state = 'waiting', next_at = $3, tried_since = $3, ended_at = NULL

@@ -5,6 +5,7 @@ mod backtest;
 mod check;
 mod dead_letters;
 mod deliveries;
+mod demo;
 mod explain;
 mod ingest;
 mod installation;
@@ -35,6 +36,8 @@ pub(crate) struct Earlybell {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// A simulated autumn term through all services in one process: nothing else is needed. Checked against backtest.
+    Demo(demo::Demo),
     /// Brings the database to this release and makes the topics; the first time it founds the installation.
     Migrate(migrate::Migrate),
     /// Verifies a policy folder: authority.toml, rules.toml, schools.csv, localities.csv.
@@ -70,6 +73,7 @@ impl Earlybell {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config;
         match self.command {
+            Command::Demo(command) => command.run(),
             Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),

@@ -70,6 +70,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/registers", post(post_registers).get(get_registers))
         .route("/v1/pupils", post(post_pupils))
+        .route("/v1/installation", get(get_installation))
         .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json"))
         .method_not_allowed_fallback(async || {
@@ -98,6 +99,21 @@ async fn get_registers(State(app): State<Arc<App>>, request: Request) -> Respons
     timed(&app, async {
         let access = app.keys.access(&head.headers).await?;
         let shown = held::list(&app.shared, &access, &query(&head.uri)?).await?;
+        Ok(Json(shown).into_response())
+    })
+    .await
+}
+
+/// What a sender must know before it sends: whose installation it is, and what its school time follows.
+async fn get_installation(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    timed(&app, async {
+        app.keys.access(&head.headers).await?;
+        let in_force = Arc::clone(&app.shared.in_force.borrow());
+        let clock = &app.shared.clock;
+        let newest = app.shared.newest.get().map(|session| session.to_string());
+        let shown =
+            json!({ "authority": in_force.policy.authority, "clock": clock.mode().text(), "newest_session": newest });
         Ok(Json(shown).into_response())
     })
     .await

@@ -6,6 +6,7 @@ use crate::partition::{Partition, Shared};
 use installation::{Begun, InForce, Parts, StartError};
 use service::config::Settings;
 use service::lifecycle::{DRAIN, Lifecycle};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -28,7 +29,7 @@ pub enum IngestError {
     Start(#[from] StartError),
     /// The address for schools cannot be had.
     #[error("ingest.listen {0} cannot be had ({1}); is another process there?")]
-    Listen(std::net::SocketAddr, std::io::Error),
+    Listen(SocketAddr, std::io::Error),
     /// Kafka's administration.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -40,8 +41,9 @@ pub enum IngestError {
     Consumer(#[from] ConsumerError),
 }
 
-/// Runs until the lifecycle's soft token is cancelled.
-pub async fn run(parts: Parts, metrics: Metrics) -> Result<(), IngestError> {
+/// Runs until the lifecycle's soft token is cancelled. Schools are served on `listener`, or where there is none on the
+/// settings' address.
+pub async fn run(parts: Parts, metrics: Metrics, listener: Option<TcpListener>) -> Result<(), IngestError> {
     let begun = parts.begin(&[Topic::events(), Topic::registers()]).await?;
     let Some(Begun { partitions, namespace, in_force, admin }) = begun else { return Ok(()) };
     let producer = ProducerConfig {
@@ -60,7 +62,11 @@ pub async fn run(parts: Parts, metrics: Metrics) -> Result<(), IngestError> {
         events: Topic::events().into(),
         partitions,
     });
-    listen(&parts.settings, Arc::clone(&shared), &parts.lifecycle).await?;
+    let listener = match listener {
+        Some(listener) => listener,
+        None => bind(parts.settings.ingest.listen).await?,
+    };
+    listen(listener, &parts.settings, Arc::clone(&shared), &parts.lifecycle);
     let stop = parts.lifecycle.soft();
     while !stop.is_cancelled() {
         // Until the policy names other suppliers: then their topics are read from where each stands.
@@ -100,12 +106,14 @@ async fn other_suppliers(
     Ok(())
 }
 
-async fn listen(settings: &Settings, shared: Arc<Shared>, lifecycle: &Lifecycle) -> Result<(), IngestError> {
-    let address = settings.ingest.listen;
-    let failed = |error| IngestError::Listen(address, error);
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    tracing::info!(ingest.address = %bound, "schools are served");
+async fn bind(address: SocketAddr) -> Result<TcpListener, IngestError> {
+    TcpListener::bind(address).await.map_err(|error| IngestError::Listen(address, error))
+}
+
+fn listen(listener: TcpListener, settings: &Settings, shared: Arc<Shared>, lifecycle: &Lifecycle) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(ingest.address = %address, "schools are served");
+    }
     let limits = service::http::Limits {
         header_timeout: settings.ingest.header_timeout,
         connections: usize::try_from(settings.ingest.connections.get()).unwrap_or(usize::MAX),
@@ -118,7 +126,6 @@ async fn listen(settings: &Settings, shared: Arc<Shared>, lifecycle: &Lifecycle)
         served.await;
         Ok::<_, std::convert::Infallible>(())
     });
-    Ok(())
 }
 
 /// The topics to read: HTTP's own, and one a supplier of the policy, made where it is missing.

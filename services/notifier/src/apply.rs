@@ -154,12 +154,9 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Home locality, else the school's, else none: the default route. A name that the policy does not know is nobody's.
     fn locality(&self, raw: &v1::AlertChange) -> Option<String> {
-        let policy = &self.in_force.policy;
-        let home = policy.localities.iter().find(|name| **name == raw.home_locality).cloned();
-        let school = || Urn::new(raw.school_urn).ok().and_then(|urn| policy.locality(urn)).map(str::to_owned);
-        home.or_else(school)
+        let home = Some(raw.home_locality.as_str());
+        self.in_force.policy.locality_of(home, Urn::new(raw.school_urn).ok()).map(str::to_owned)
     }
 
     fn news(&self, raw: &v1::AlertChange) -> News {

@@ -4,6 +4,7 @@
 //! the day a pupil comes, one for the new enrolment; on the day after the last day on roll, the same row with its `to` (the
 //! last day on roll). Names and birth dates are in every row.
 
+use std::borrow::Borrow;
 use std::io::Write;
 
 use jiff::Timestamp;
@@ -109,12 +110,20 @@ fn row(county: &County, enrolment: &Enrolment, today: Date, to: Option<Date>) ->
 
 /// Writes the whole year's roster, in order.
 pub fn write_pupils_csv<W: Write>(county: &County, out: W) -> Result<(), csv::Error> {
+    let days = county.calendar().days().iter().enumerate();
+    write_rows(days.flat_map(|(index, day)| roster_day(county, *day, index == 0)), out)
+}
+
+/// Writes rows with their header.
+pub fn write_rows<W, R>(rows: impl IntoIterator<Item = R>, out: W) -> Result<(), csv::Error>
+where
+    W: Write,
+    R: Borrow<RosterRow>,
+{
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(COLUMNS)?;
-    for (index, day) in county.calendar().days().iter().enumerate() {
-        for row in roster_day(county, *day, index == 0) {
-            write_row(&mut writer, &row)?;
-        }
+    for row in rows {
+        write_row(&mut writer, row.borrow())?;
     }
     writer.flush()?;
     Ok(())

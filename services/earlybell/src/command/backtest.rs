@@ -1,7 +1,7 @@
 //! `earlybell backtest`: registers from a file through the same record, judge and differences as the services.
 
-mod judged;
-mod read;
+pub(crate) mod judged;
+pub(crate) mod read;
 mod summary;
 pub(crate) mod write;
 

@@ -78,13 +78,14 @@ impl Key {
                     }
                     let urns: Vec<String> = create.urn.iter().map(Urn::to_string).collect();
                     let urns = if create.all_schools { "*".to_owned() } else { urns.join(",") };
-                    make(&store, &create.actor, new(&create.name, urns, create.expires)).await?;
+                    println!("{}", make(&store, &create.actor.by, new(&create.name, urns, create.expires)).await?);
                 }
                 Command::Rotate(rotate) => {
                     let Some(before) = valid(&store, &rotate.name, now).await? else {
                         bail!("{} has no valid key; `key create` makes one", rotate.name);
                     };
-                    make(&store, &rotate.actor, new(&rotate.name, before.key.urns, rotate.expires)).await?;
+                    let new = new(&rotate.name, before.key.urns, rotate.expires);
+                    println!("{}", make(&store, &rotate.actor.by, new).await?);
                 }
                 Command::Revoke { name, actor } => revoke(&store, actor, name).await?,
                 Command::List => {
@@ -100,13 +101,14 @@ impl Key {
 }
 
 /// A key without what is random about it.
-fn new(name: &str, urns: String, expires: Option<Day>) -> NewApiKey {
+pub(crate) fn new(name: &str, urns: String, expires: Option<Day>) -> NewApiKey {
     let expires_at = expires.map(|day| Timestamp::in_london(day, 0).micros());
     let created_at = Clock::wall().wall_now().micros();
     NewApiKey { name: name.to_owned(), prefix: String::new(), hash: Vec::new(), urns, created_at, expires_at }
 }
 
-async fn make(store: &Store, actor: &Actor, new: NewApiKey) -> anyhow::Result<()> {
+/// Makes a key and gives its text, which is told this once.
+pub(crate) async fn make(store: &Store, by: &str, new: NewApiKey) -> anyhow::Result<String> {
     let mut random = [0; key::RANDOM_BYTES];
     getrandom::fill(&mut random)?;
     let made = key::make(&random);
@@ -115,10 +117,9 @@ async fn make(store: &Store, actor: &Actor, new: NewApiKey) -> anyhow::Result<()
     api_key::insert(&mut tx, &new).await?;
     api_key::revoke(&mut tx, &new.name, 2, new.created_at).await?;
     let detail = format!("{}, {}", new.name, new.prefix);
-    audit::append(&mut tx, &act(new.created_at, actor, "key.make", detail)).await?;
+    audit::append(&mut tx, &act(new.created_at, by, "key.make", detail)).await?;
     tx.commit().await.context("whether the key was stored is not known; look with `key list`")?;
-    println!("{}", made.text);
-    Ok(())
+    Ok(made.text)
 }
 
 async fn revoke(store: &Store, actor: &Actor, name: &str) -> anyhow::Result<()> {
@@ -128,14 +129,14 @@ async fn revoke(store: &Store, actor: &Actor, name: &str) -> anyhow::Result<()> 
     if revoked == 0 {
         bail!("{name} has no key that is not revoked; see `key list`");
     }
-    audit::append(&mut tx, &act(now, actor, "key.revoke", name.to_owned())).await?;
+    audit::append(&mut tx, &act(now, &actor.by, "key.revoke", name.to_owned())).await?;
     tx.commit().await.context("whether the keys were revoked is not known; look with `key list`")?;
     println!("{revoked} keys of {name} revoked; ingest follows within seconds");
     Ok(())
 }
 
-fn act(at: i64, actor: &Actor, action: &str, detail: String) -> audit::Act {
-    audit::Act { at, actor: actor.by.clone(), action: action.to_owned(), upn: None, detail }
+fn act(at: i64, by: &str, action: &str, detail: String) -> audit::Act {
+    audit::Act { at, actor: by.to_owned(), action: action.to_owned(), upn: None, detail }
 }
 
 /// The newest valid key of a name.

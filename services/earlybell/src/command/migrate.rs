@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use store::{CommitError, Store, installation};
 use transport::{Admin, Ensured, Topic, TopicSpec};
-use uuid::Uuid;
 
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
@@ -33,7 +32,10 @@ impl Migrate {
         let settings = settings(config)?;
         block_on(async {
             self.database(&settings).await?;
-            self.topics(&settings).await
+            for line in topics(&settings, self.partitions).await? {
+                println!("{line}");
+            }
+            Ok(ExitCode::SUCCESS)
         })
     }
 
@@ -45,42 +47,42 @@ impl Migrate {
             Clock::Wall => installation::Clock::Wall,
             Clock::Registers => installation::Clock::Registers,
         };
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)?;
-        let namespace = uuid::Builder::from_random_bytes(random).into_uuid();
-        found(&store, i32::try_from(self.partitions)?, clock, namespace).await?;
+        found(&store, self.partitions, clock).await?;
         println!("database: schema {}, {} partitions", store.schema_version().await?, self.partitions);
         store.close().await;
         Ok(())
     }
-
-    async fn topics(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let admin = Admin::new(&connection(settings, "migrate"), Duration::from_secs(15))?;
-        let replication = u32::from(settings.kafka.replication.get());
-        let mut differ = Vec::new();
-        for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {
-            let mut spec = TopicSpec::new(topic.as_str(), self.partitions, replication);
-            spec.min_in_sync = u32::from(settings.kafka.min_insync.get());
-            match admin.ensure_topic(&spec).await? {
-                Ensured::Created => println!("topic {topic}: made"),
-                Ensured::AsWanted => println!("topic {topic}: as wanted"),
-                Ensured::Different(differences) => {
-                    differ.extend(differences.iter().map(|difference| format!("topic {topic}: {difference}")));
-                }
-            }
-        }
-        if !differ.is_empty() {
-            bail!("topics exist with other settings:\n{}", differ.join("\n"));
-        }
-        Ok(ExitCode::SUCCESS)
-    }
 }
 
-async fn found(store: &Store, partitions: i32, clock: installation::Clock, namespace: Uuid) -> anyhow::Result<()> {
+/// Makes the topics that are missing; a line each.
+pub(crate) async fn topics(settings: &Settings, partitions: u32) -> anyhow::Result<Vec<String>> {
+    let admin = Admin::new(&connection(settings, "migrate"), Duration::from_secs(15))?;
+    let replication = u32::from(settings.kafka.replication.get());
+    let (mut lines, mut differ) = (Vec::new(), Vec::new());
+    for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {
+        let mut spec = TopicSpec::new(topic.as_str(), partitions, replication);
+        spec.min_in_sync = u32::from(settings.kafka.min_insync.get());
+        match admin.ensure_topic(&spec).await? {
+            Ensured::Created => lines.push(format!("topic {topic}: made")),
+            Ensured::AsWanted => lines.push(format!("topic {topic}: as wanted")),
+            Ensured::Different(differences) => {
+                differ.extend(differences.iter().map(|difference| format!("topic {topic}: {difference}")));
+            }
+        }
+    }
+    if !differ.is_empty() {
+        bail!("topics exist with other settings:\n{}", differ.join("\n"));
+    }
+    Ok(lines)
+}
+
+/// Founds the installation, where there is none yet.
+pub(crate) async fn found(store: &Store, partitions: u32, clock: installation::Clock) -> anyhow::Result<()> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    let namespace = uuid::Builder::from_random_bytes(random).into_uuid();
     let mut tx = store.begin().await?;
-    installation::found(&mut tx, partitions, clock, &namespace.to_string()).await?;
-    tx.commit().await.map_err(|error| match error {
-        CommitError::Failed(error) | CommitError::Unknown(error) => error,
-    })?;
+    installation::found(&mut tx, i32::try_from(partitions)?, clock, &namespace.to_string()).await?;
+    tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)?;
     Ok(())
 }

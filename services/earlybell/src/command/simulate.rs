@@ -1,6 +1,8 @@
-//! `earlybell simulate`: a county of invented schools, as files.
+//! `earlybell simulate`: a county of invented schools, as files or over HTTP to an installation that runs by registers.
 
-use anyhow::Context;
+use super::installation::block_on;
+use crate::sender::{self, Sender};
+use anyhow::{Context, bail};
 use clap::Args;
 use simulator::policy::policy_files;
 use simulator::registers_csv::write_registers_csv;
@@ -10,12 +12,24 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
     /// Writes the registers here, in the order in which schools send them.
-    #[arg(value_name = "FILE.csv")]
-    registers: PathBuf,
+    #[arg(value_name = "FILE.csv", required_unless_present_any = ["to", "policy_out"], conflicts_with = "to")]
+    registers: Option<PathBuf>,
+    /// Sends rosters and registers to this installation's ingest, http://HOST:PORT, school day by school day. Only to one
+    /// whose clock is `registers`: invented children never get among real ones.
+    #[arg(long, value_name = "URL", requires = "key_file")]
+    to: Option<String>,
+    /// With --to: the file that holds an ingest key for all schools.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    key_file: Option<PathBuf>,
+    /// With --to: school days a second; without it as fast as they are taken.
+    #[arg(long, value_name = "N", requires = "to", value_parser = sender::speed)]
+    speed: Option<f64>,
     /// Writes the roster here.
     #[arg(long, value_name = "FILE.csv")]
     pupils_out: Option<PathBuf>,
@@ -62,16 +76,46 @@ impl Size {
 impl Simulate {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let county = self.county.county()?;
-        let truth = Truth::new(&county);
-        let days = Stream::new(&county, &truth).take(self.county.days());
-        write_registers_csv(days, create(&self.registers)?).with_context(|| cannot(&self.registers))?;
-        if let Some(path) = &self.pupils_out {
-            write_pupils_csv(&county, create(path)?).with_context(|| cannot(path))?;
-        }
         if let Some(folder) = &self.policy_out {
             write_policy(&county, folder)?;
         }
+        if let Some(path) = &self.pupils_out {
+            write_pupils_csv(&county, create(path)?).with_context(|| cannot(path))?;
+        }
+        if let Some(path) = &self.registers {
+            let truth = Truth::new(&county);
+            let days = Stream::new(&county, &truth).take(self.county.days());
+            write_registers_csv(days, create(path)?).with_context(|| cannot(path))?;
+        }
+        if let (Some(to), Some(key)) = (&self.to, &self.key_file) {
+            let key = fs::read_to_string(key).with_context(|| format!("cannot read {}", key.display()))?;
+            block_on(self.send(&county, Sender::new(to, key.trim())?))?;
+        }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Sends day after day. Ctrl-C ends it; sending the same county again later changes nothing but what is new.
+    async fn send(&self, county: &County, sender: Sender) -> anyhow::Result<()> {
+        let told = sender.ask().await?;
+        if told.clock != "registers" {
+            bail!(
+                "the installation of {} runs on the clock `{}`: invented registers are sent only to one that was founded by \
+                 `earlybell migrate --clock registers` (demonstration, training, tests); nothing was sent",
+                told.authority,
+                told.clock
+            );
+        }
+        let pause = self.speed.map_or(Duration::ZERO, |speed| Duration::from_secs_f64(1.0 / speed));
+        let (truth, begun, mut days) = (Truth::new(county), Instant::now(), 0);
+        for day in Stream::new(county, &truth).take(self.county.days()) {
+            tokio::time::sleep_until(begun + pause * days).await;
+            let day = sender.day(day).await?;
+            days += 1;
+            let taken = &sender.counts;
+            let (registers, marks, refused) = (taken.registers(), taken.marks(), taken.rejected());
+            eprintln!("{}: {registers} registers, {marks} marks, {refused} refused so far", day.date);
+        }
+        Ok(())
     }
 }
 

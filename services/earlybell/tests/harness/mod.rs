@@ -23,8 +23,13 @@ pub(crate) struct Installation {
 pub(crate) struct Process(Child);
 
 impl Installation {
-    /// Starts all of it.
+    /// Starts all of it; school time follows the registers.
     pub(crate) async fn start(partitions: u32) -> Self {
+        Self::start_on(partitions, "registers").await
+    }
+
+    /// Starts all of it on a clock.
+    pub(crate) async fn start_on(partitions: u32, clock: &str) -> Self {
         let kafka = tokio::task::spawn_blocking(|| Kafka::start(&KafkaOptions::default()).unwrap()).await.unwrap();
         let postgres = tokio::task::spawn_blocking(support::postgres).await.unwrap();
         let database = postgres.create_database().await.unwrap();
@@ -33,7 +38,7 @@ impl Installation {
         let (policy, _) = policy::Policy::read(&policy::Files::load(folder.path()).unwrap()).unwrap();
         let installation = Self { kafka, database, folder, policy, partitions, checkpoint_every: "300ms" };
         let count = partitions.to_string();
-        installation.run(&["migrate", "--partitions", &count, "--clock", "registers"]);
+        installation.run(&["migrate", "--partitions", &count, "--clock", clock]);
         let folder = installation.folder.path().to_str().unwrap().to_owned();
         installation.run(&["apply", &folder, "--yes", "--by", "test"]);
         installation

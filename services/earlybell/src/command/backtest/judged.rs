@@ -13,6 +13,8 @@ use std::thread;
 /// A pupil's outcome.
 pub(crate) struct Pupil {
     pub(crate) upn: Upn,
+    /// Where the child lives, where the roster tells.
+    pub(crate) home: Option<String>,
     pub(crate) outcome: Outcome,
 }
 
@@ -80,6 +82,7 @@ impl Job<'_> {
         let roster = self.rosters.get(&upn);
         let school_at = |session: Session| roster?.school(session.day());
         let outcome = pupil(marks, self.year, self.standard, self.newest, school_at)?;
-        Some(Pupil { upn, outcome })
+        let home = roster.and_then(|roster| roster.home_locality(self.year.last_day())).map(str::to_owned);
+        Some(Pupil { upn, home, outcome })
     }
 }

@@ -1,16 +1,20 @@
 //! Reading the files of a backtest into memory.
 
 use super::write::RejectedFile;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use attendance::backtest::{Known, Newest};
 use attendance::calendar::{Calendar, Calendars};
+use attendance::code::RetiredCodes;
 use attendance::enrolment::Roster;
-use attendance::{SchoolYear, Session, Timestamp, Upn, Urn};
+use attendance::mark::{MinutesLate, Revision};
+use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use ingest::parse::gzip;
 use ingest::parse::pupils_csv::PupilsCsv;
 use ingest::parse::registers_csv::RegistersCsv;
 use ingest::validate::Admission;
 use rustc_hash::FxHashMap;
+use simulator::SchoolDay;
+use simulator::roster::write_rows;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
@@ -48,17 +52,45 @@ impl Input {
                     continue;
                 }
             };
-            let begins = *self.begins.entry(mark.session).or_insert_with(|| mark.session.begins());
-            let at = mark.revision.revised_at.max(begins);
-            match self.registers.entry((mark.school, mark.session)) {
-                Entry::Occupied(mut first) => {
-                    if at < *first.get() {
-                        first.insert(at);
-                    }
+            self.mark(mark);
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        let begins = *self.begins.entry(mark.session).or_insert_with(|| mark.session.begins());
+        let at = mark.revision.revised_at.max(begins);
+        match self.registers.entry((mark.school, mark.session)) {
+            Entry::Occupied(mut first) => {
+                if at < *first.get() {
+                    first.insert(at);
                 }
-                Entry::Vacant(place) => _ = place.insert(at),
             }
-            self.marks.push(Known { at, mark });
+            Entry::Vacant(place) => _ = place.insert(at),
+        }
+        self.marks.push(Known { at, mark });
+    }
+
+    /// Takes a simulated day in, as it was sent.
+    pub(crate) fn day(&mut self, day: &SchoolDay) -> anyhow::Result<()> {
+        let mut roster = Vec::new();
+        write_rows(&day.roster, &mut roster)?;
+        let mut rows = PupilsCsv::new(roster.as_slice())?;
+        while let Some(row) = rows.next_row()? {
+            let (upn, entry) = row.map_err(|refused| anyhow!("the simulated roster: {refused}"))?;
+            self.rosters.entry(upn).or_default().apply(entry);
+        }
+        for register in day.sendings.iter().map(|sending| &sending.register) {
+            let school = Urn::new(register.school_urn)?;
+            let session =
+                Session::new(Day::parse(&register.date.to_string())?, Half::parse(register.session.as_str())?);
+            let revised_at = Timestamp::from_micros(register.revised_at.as_microsecond());
+            for mark in &register.marks {
+                let code = Code::parse(mark.code.as_str(), session.day(), &RetiredCodes::default())?;
+                let minutes_late = mark.minutes_late.map(|minutes| MinutesLate::new(minutes.into())).transpose()?;
+                let revision = Revision { revised_at, code, minutes_late };
+                self.mark(Mark { upn: Upn::parse(mark.upn.as_str())?, school, session, revision });
+            }
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Summary {
                     *alerts.entry(rule.id.text().to_owned()).or_default().entry(level).or_default() += 1;
                 }
                 if let Some(policy) = &rules.policy {
-                    let locality = pupil.outcome.school.and_then(|school| policy.locality(school)).unwrap_or("none");
+                    let locality = policy.locality_of(pupil.home.as_deref(), pupil.outcome.school).unwrap_or("none");
                     *alerts_by_locality.entry(locality.to_owned()).or_insert_with(levels).entry(level).or_default() +=
                         1;
                 }

@@ -1,0 +1,151 @@
+//! How far the pipeline is, by topics and tables alone: when everything sent is processed, and, with the embedded broker, how far
+//! sending may run ahead of it. That broker keeps a few megabytes and then forgets: what is not yet in a written record must
+//! never come near them.
+
+use super::ground::Ground;
+use anyhow::bail;
+use std::time::Duration;
+use store::{delivery, outbox, position};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use transport::{Admin, Topic, Watermarks};
+
+/// Marks that may be on their way while the broker is the embedded one. A mark is some 25 bytes of a topic whose partitions keep
+/// 5 MiB each (`transport::embedded`), and most may lie in one: 120,000 fill 3 MiB of it.
+const MOST_AHEAD: u64 = 120_000;
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// After so long without any progress it is told what stands still.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Follows the pipeline.
+pub(crate) struct Pace<'a> {
+    ground: &'a Ground,
+    admin: Admin,
+    /// Marks sent when a mark was set, and the ends that the topics had then.
+    set: Option<Set>,
+    /// Marks that are known to be in written records.
+    written: u64,
+}
+
+struct Set {
+    marks: u64,
+    registers: Vec<Watermarks>,
+    /// The events' ends once the registers were all cut.
+    events: Option<Vec<Watermarks>>,
+}
+
+impl<'a> Pace<'a> {
+    pub(crate) fn new(ground: &'a Ground) -> anyhow::Result<Self> {
+        let admin = Admin::new(&ground.connection, Duration::from_secs(15))?;
+        Ok(Self { ground, admin, set: None, written: 0 })
+    }
+
+    /// Waits until more may be sent after `marks` marks; at once with a real broker.
+    pub(crate) async fn room(&mut self, marks: u64, stop: &CancellationToken) -> anyhow::Result<()> {
+        if self.ground.kind == super::ground::Kind::Real {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        loop {
+            self.look(marks).await?;
+            if marks.saturating_sub(self.written) <= MOST_AHEAD || stop.is_cancelled() {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("{} marks are on their way and none arrives: {}", marks - self.written, self.missing().await?);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Follows one set of ends from the registers to the written records, then takes the next.
+    async fn look(&mut self, marks: u64) -> anyhow::Result<()> {
+        let Some(set) = &mut self.set else {
+            let registers = self.admin.watermarks(Topic::registers().as_str()).await?;
+            self.set = Some(Set { marks, registers, events: None });
+            return Ok(());
+        };
+        let store = &self.ground.store;
+        let events = match &set.events {
+            Some(events) => events,
+            None if behind(store, &Topic::registers(), &set.registers, Reached::Position).await? > 0 => return Ok(()),
+            None => set.events.insert(self.admin.watermarks(Topic::events().as_str()).await?),
+        };
+        if behind(store, &Topic::events(), events, Reached::Checkpoint).await? == 0 {
+            self.written = set.marks;
+            self.set = None;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything sent is processed, written and delivered.
+    pub(crate) async fn drained(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let (mut last, mut since) = (String::new(), Instant::now());
+        loop {
+            let missing = self.missing().await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if stop.is_cancelled() {
+                bail!("ended before everything was processed: {missing}");
+            }
+            if missing != last {
+                (last, since) = (missing, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                bail!("the pipeline stands still for {} s: {missing}", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What is still on its way, in words; empty where nothing is.
+    async fn missing(&self) -> anyhow::Result<String> {
+        let store = &self.ground.store;
+        let stages = [
+            (Topic::registers(), Reached::Position),
+            (Topic::events(), Reached::Checkpoint),
+            (Topic::alerts(), Reached::Position),
+        ];
+        for (topic, reached) in stages {
+            let ends = self.admin.watermarks(topic.as_str()).await?;
+            let behind = behind(store, &topic, &ends, reached).await?;
+            if behind > 0 {
+                return Ok(format!("{behind} messages of {topic}"));
+            }
+            if topic == Topic::events() {
+                let waiting = outbox::backlog(store).await?;
+                if !waiting.is_empty() {
+                    return Ok("alert changes that Kafka has not got yet".to_owned());
+                }
+            }
+        }
+        let owed: i64 = delivery::owed(store).await?.iter().map(|owed| owed.count).sum();
+        Ok(if owed > 0 { format!("{owed} deliveries") } else { String::new() })
+    }
+}
+
+/// What of a partition counts as reached.
+#[derive(Clone, Copy)]
+enum Reached {
+    Position,
+    Checkpoint,
+}
+
+/// How many messages are not reached yet.
+async fn behind(
+    store: &store::Store,
+    topic: &Topic,
+    ends: &[Watermarks],
+    reached: Reached,
+) -> Result<i64, store::StoreError> {
+    let rows = position::list(store, topic.as_str()).await?;
+    let at = |partition: u32| {
+        let row = rows.iter().find(|row| u32::try_from(row.part) == Ok(partition));
+        row.map_or(0, |row| match reached {
+            Reached::Position => row.next_offset,
+            Reached::Checkpoint => row.checkpoint_offset,
+        })
+    };
+    Ok(ends.iter().map(|end| (end.high - at(end.partition)).max(0)).sum())
+}
