@@ -86,6 +86,15 @@ fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
     if levels.is_some_and(|levels| levels.iter().any(|(_, share)| share == Share::percent(0))) {
         problems.add(levels_at, "a threshold of 0% would hold for every pupil");
     }
+    let least = levels.as_ref().and_then(|levels| levels.iter().next());
+    let margin_given = margin.filter(|margin| *margin > Share::percent(0));
+    if let Some((margin, (level, threshold))) = margin_given.zip(least).filter(|(margin, (_, least))| margin >= least) {
+        let what = format!(
+            "{margin} is no less than where {level} begins, {threshold}: no rate is so low that an alert would ever clear; \
+             make the margin smaller"
+        );
+        problems.add(place("margin")(), what);
+    }
     match (window, minimum, margin, levels) {
         (Some(window), Some(minimum), Some(margin), Some(levels)) => {
             problems.or(Measure::Rate { window, minimum, margin, levels })
@@ -237,6 +246,22 @@ mod tests {
         assert_eq!(told, "rules.toml, line 1: rule is of type integer; write each as a table of its own, [[rule]]");
         let told = read("[[rule]]\nid = 'a'\ntitle 'A'\n[[rule]]\n").unwrap_err().to_string();
         assert!(told.starts_with("rules.toml, line 3: "), "{told}");
+    }
+
+    #[test]
+    fn a_margin_below_which_no_rate_can_fall_is_refused() {
+        let told = |margin: &str| {
+            let rule = "[[rule]]\nid = 'a'\ntitle = 'A'\nkind = 'rate'\nwindow = 'term'\nminimum = 20\n";
+            let read = read(&format!("{rule}margin = '{margin}'\nlevels = {{ persistent = '10%', severe = '50%' }}\n"));
+            read.err().unwrap_or_default().to_string()
+        };
+        assert_eq!(told("9.99%"), "");
+        for margin in ["10%", "40%"] {
+            let told = told(margin);
+            let part =
+                format!("rules.toml, rule \"a\", margin: {margin} is no less than where persistent begins, 10%:");
+            assert!(told.starts_with(&part) && told.ends_with("make the margin smaller"), "{told}");
+        }
     }
 
     #[test]
