@@ -266,6 +266,33 @@ fn marks_of_years_before_the_year_before_are_counted_and_told() {
 }
 
 #[test]
+fn an_output_that_would_destroy_an_input_is_refused_before_anything_is_written() {
+    let run = Run::new();
+    let text = registers(&[], "/");
+    let file = run.file("registers.csv", &text);
+    let same = run.path("../").join(run.folder.path().file_name().unwrap()).join("registers.csv");
+    for option in ["--records", "--alerts", "--rejected"] {
+        let [command, registers] = ["backtest", "--registers"].map(Path::new);
+        let output = Run::earlybell(&[command, registers, &file, Path::new(option), &same]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && told.contains(option) && told.contains("same file as --registers"),
+            "{told}"
+        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    let out = run.path("rules.toml");
+    let [command, policy, registers, records, rejected] =
+        ["backtest", "--policy", "--registers", "--records", "--rejected"].map(Path::new);
+    let told = |more: &[&Path]| {
+        String::from_utf8(Run::earlybell(&[&[command, registers, &file, rejected, &out], more].concat()).stderr)
+            .unwrap()
+    };
+    assert!(told(&[records, &out]).contains("same file as --records") && !out.exists());
+    assert!(told(&[policy, run.folder.path()]).contains("same file as --policy") && !out.exists());
+}
+
+#[test]
 fn a_stray_quote_costs_its_own_row_and_no_other() {
     let run = Run::new();
     let text = registers(&[], "/").replacen("R900001000001,/", "\"R900001000001,/", 1);

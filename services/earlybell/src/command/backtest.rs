@@ -1,5 +1,6 @@
 //! `earlybell backtest`: registers from a file through the same record, judge and differences as the services.
 
+mod apart;
 mod judged;
 mod read;
 mod summary;
@@ -14,7 +15,7 @@ use attendance::judge::Standard;
 use attendance::rule::RuleSet;
 use clap::Args;
 use ingest::validate::Admission;
-use policy::Policy;
+use policy::{Files, Policy};
 use service::clock::Clock;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ pub(crate) struct Backtest {
 
 impl Backtest {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        apart::check(&self.inputs(), &self.outputs())?;
         let policy = self.policy.as_deref().map(check::load).transpose()?;
         let admission = policy.as_ref().map_or(Admission::Anyone, Admission::Policy);
         let taken = read::Taken { admission, last_year: year::last_taken(self.year, Clock::wall().present_year()) };
@@ -81,6 +83,18 @@ impl Backtest {
             print!("{summary}");
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn inputs(&self) -> Vec<apart::Named> {
+        let registers = self.registers.iter().map(|path| ("--registers", path.clone()));
+        let pupils = self.pupils.iter().map(|path| ("--pupils", path.clone()));
+        let policy = self.policy.iter().flat_map(|folder| Files::NAMES.map(|name| ("--policy", folder.join(name))));
+        registers.chain(pupils).chain(policy).collect()
+    }
+
+    fn outputs(&self) -> Vec<apart::Named> {
+        let options = [("--records", &self.records), ("--alerts", &self.alerts), ("--rejected", &self.rejected)];
+        options.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))).collect()
     }
 }
 
