@@ -2,54 +2,14 @@
 
 use crate::files::AUTHORITY;
 use crate::problem::{Place, Problems};
-use crate::receivers::RawReceiver;
-use crate::routes::{self, Notify, Raw, RawNotify, RawRoute, RawTeam};
-use crate::suppliers::{self, RawSupplier, Suppliers};
+use crate::routes::{self, Notify, Raw};
+use crate::suppliers::{self, Suppliers};
+use crate::table::{Entry, Table};
 use attendance::calendar::{Calendar, Calendars};
 use attendance::code::RetiredCodes;
 use attendance::{Code, Day, Urn};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAuthority {
-    name: String,
-    code: i64,
-    localities: Vec<String>,
-    calendar: RawCalendar,
-    #[serde(default)]
-    school_calendar: Vec<RawSchoolCalendar>,
-    #[serde(default)]
-    retired_codes: BTreeMap<String, String>,
-    #[serde(default)]
-    notify: RawNotify,
-    #[serde(default)]
-    receiver: Vec<RawReceiver>,
-    #[serde(default)]
-    team: Vec<RawTeam>,
-    #[serde(default)]
-    route: Vec<RawRoute>,
-    #[serde(default)]
-    supplier: Vec<RawSupplier>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCalendar {
-    term: Vec<RawDays>,
-    #[serde(default)]
-    closed: Vec<RawDays>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSchoolCalendar {
-    schools: Vec<i64>,
-    term: Vec<RawDays>,
-    #[serde(default)]
-    closed: Vec<RawDays>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,10 +20,15 @@ struct RawDays {
     last: Option<String>,
 }
 
+/// What could be read, for checking the other files also where something is wrong.
+pub(crate) struct Read {
+    pub(crate) localities: Vec<String>,
+    pub(crate) authority: Result<Authority, Problems>,
+}
+
 pub(crate) struct Authority {
     pub(crate) name: String,
     pub(crate) code: u16,
-    pub(crate) localities: Vec<String>,
     pub(crate) calendars: Calendars,
     pub(crate) retired_codes: RetiredCodes,
     pub(crate) notify: Notify,
@@ -82,26 +47,83 @@ fn at(path: impl Into<String>) -> Place {
     Place::new(AUTHORITY, path)
 }
 
-pub(crate) fn read(text: &str) -> Result<Authority, Problems> {
+pub(crate) fn read(text: &str) -> Read {
     let mut problems = Problems::default();
-    let raw: Option<RawAuthority> = problems.part(|| at(""), toml::from_str(text));
-    let Some(raw) = raw else { return Err(problems) };
-    let code = u16::try_from(raw.code).ok().filter(|code| (100..=999).contains(code));
-    let code = problems.part(|| at("code"), code.ok_or("an authority's code has three digits, Dorset's is 838"));
-    localities(&raw.localities, &mut problems);
-    let default = problems.take(calendar(&raw.calendar.term, &raw.calendar.closed, "calendar"));
+    let Some(mut file) = problems.take(Table::parse(AUTHORITY, text)) else {
+        return Read { localities: Vec::new(), authority: Err(problems) };
+    };
+    let names: Option<Vec<String>> = file.required("localities", &mut problems);
+    if let Some(names) = &names {
+        localities(names, &mut problems);
+    }
+    let localities = names.unwrap_or_default();
+    let authority = problems.take(authority(file, &localities));
+    Read { localities, authority: problems.finish(authority) }
+}
+
+fn authority(mut file: Table<'_>, localities: &[String]) -> Result<Authority, Problems> {
+    let mut problems = Problems::default();
+    let name: Option<String> = file.required("name", &mut problems);
+    let code: Option<i64> = file.required("code", &mut problems);
+    let code = code.and_then(|code| {
+        let code = u16::try_from(code).ok().filter(|code| (100..=999).contains(code));
+        problems.part(|| at("code"), code.ok_or("an authority's code has three digits, Dorset's is 838"))
+    });
+    if !file.has("calendar") {
+        problems
+            .add(at("calendar"), "there is none; give its terms as [[calendar.term]] with name, first and last day");
+    }
+    let calendar = file.table("calendar", &mut problems);
+    let own = file.tables("school_calendar", &mut problems).unwrap_or_default();
+    let calendars = problems.take(calendars(calendar, own));
+    let codes: BTreeMap<String, String> = file.optional("retired_codes", &mut problems).unwrap_or_default();
+    let retired_codes = retired_codes(&codes, &mut problems);
+    let notify = problems.take(notify(&mut file, localities));
+    let carried = file.entries("supplier", "name", &mut problems).unwrap_or_default();
+    let suppliers = problems.take(suppliers::read(&carried));
+    file.finish(&mut problems);
+    let parts = name.zip(code).zip(calendars).zip(notify.zip(suppliers));
+    problems.finish(parts.map(|(((name, code), (calendars, schools)), (notify, suppliers))| Authority {
+        name,
+        code,
+        calendars,
+        retired_codes,
+        notify,
+        suppliers,
+        schools,
+    }))
+}
+
+fn notify(file: &mut Table<'_>, localities: &[String]) -> Result<Notify, Problems> {
+    let mut problems = Problems::default();
+    let raw = Raw {
+        notify: &file.entry("notify", &mut problems).unwrap_or_default(),
+        receivers: &file.entries("receiver", "name", &mut problems).unwrap_or_default(),
+        teams: &file.entries("team", "name", &mut problems).unwrap_or_default(),
+        routes: &file.entries("route", "", &mut problems).unwrap_or_default(),
+        localities,
+    };
+    let notify = problems.take(routes::read(&raw));
+    problems.finish(notify)
+}
+
+/// The calendars with the schools that keep their own.
+fn calendars(default: Option<Table<'_>>, own: Vec<Table<'_>>) -> Result<(Calendars, Vec<Urn>), Problems> {
+    let mut problems = Problems::default();
+    let default = default.and_then(|table| problems.take(calendar(table)));
     let mut calendars = Calendars::new(default.unwrap_or_default());
     let mut schools = Vec::new();
-    for (number, own) in raw.school_calendar.iter().enumerate() {
-        let path = format!("school_calendar {}", number + 1);
-        let calendar = problems.take(calendar(&own.term, &own.closed, &path));
-        for urn in &own.schools {
-            let urn = u32::try_from(*urn)
+    for mut table in own {
+        let path = format!("{}, schools", table.path());
+        let urns: Vec<i64> = table.required("schools", &mut problems).unwrap_or_default();
+        let calendar = problems.take(calendar(table));
+        for urn in urns {
+            let urn = u32::try_from(urn)
                 .map_err(|_| format!("{urn} is no school's URN"))
                 .and_then(|urn| Urn::new(urn).map_err(|e| e.to_string()));
-            let Some(urn) = problems.part(|| at(format!("{path}, schools")), urn) else { continue };
+            let Some(urn) = problems.part(|| at(&path), urn) else { continue };
             if schools.contains(&urn) {
-                problems.add(at(format!("{path}, schools")), format!("school {urn} has two calendars of its own"));
+                problems.add(at(&path), format!("school {urn} has two calendars of its own"));
             }
             schools.push(urn);
             if let Some(calendar) = &calendar {
@@ -109,30 +131,7 @@ pub(crate) fn read(text: &str) -> Result<Authority, Problems> {
             }
         }
     }
-    let retired_codes = retired_codes(&raw.retired_codes, &mut problems);
-    let notify = problems.take(notify(&raw)).unwrap_or_default();
-    let suppliers = problems.take(suppliers::read(&raw.supplier)).unwrap_or_default();
-    let code = code.unwrap_or_default();
-    problems.or(Authority {
-        name: raw.name,
-        code,
-        localities: raw.localities,
-        calendars,
-        retired_codes,
-        notify,
-        suppliers,
-        schools,
-    })
-}
-
-fn notify(raw: &RawAuthority) -> Result<Notify, Problems> {
-    routes::read(&Raw {
-        notify: &raw.notify,
-        receivers: &raw.receiver,
-        teams: &raw.team,
-        routes: &raw.route,
-        localities: &raw.localities,
-    })
+    problems.or((calendars, schools))
 }
 
 fn localities(names: &[String], problems: &mut Problems) {
@@ -149,20 +148,25 @@ fn localities(names: &[String], problems: &mut Problems) {
     }
 }
 
-fn calendar(terms: &[RawDays], closed: &[RawDays], path: &str) -> Result<Calendar, Problems> {
+fn calendar(mut table: Table<'_>) -> Result<Calendar, Problems> {
     let mut problems = Problems::default();
-    let ranges = |raw: &[RawDays], kind: &str, problems: &mut Problems| -> Vec<(Day, Day)> {
-        raw.iter().filter_map(|days| problems.take(range(days, &format!("{path}, {kind} {:?}", days.name)))).collect()
+    let path = table.path().to_owned();
+    let terms: Option<Vec<Entry<RawDays>>> = table.entries("term", "name", &mut problems);
+    let closed: Vec<Entry<RawDays>> = table.entries("closed", "name", &mut problems).unwrap_or_default();
+    table.finish(&mut problems);
+    let ranges = |entries: &[Entry<RawDays>], kind: &str, problems: &mut Problems| -> Vec<(Day, Day)> {
+        let read = entries.iter().filter_map(|entry| entry.read.as_ref());
+        read.filter_map(|days| problems.take(range(days, &format!("{path}, {kind} {:?}", days.name)))).collect()
     };
-    let spans = ranges(terms, "term", &mut problems);
-    let closures = ranges(closed, "closed", &mut problems);
-    if terms.is_empty() {
-        problems.add(at(path), "there is no term; give each as [[calendar.term]] with name, first and last day");
+    if terms.as_ref().is_some_and(Vec::is_empty) {
+        problems.add(at(&path), "there is no term; give each as [[calendar.term]] with name, first and last day");
     }
+    let spans = ranges(&terms.unwrap_or_default(), "term", &mut problems);
+    let closures = ranges(&closed, "closed", &mut problems);
     for (before, after) in spans.iter().zip(spans.iter().skip(1)) {
         if after.0 <= before.1 {
             problems.add(
-                at(path),
+                at(&path),
                 format!("the term from {} begins before that from {} ends; put terms in order", after.0, before.0),
             );
         }
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn terms_and_closures_make_a_calendar_and_a_school_may_keep_its_own() {
-        let authority = read(GOOD).unwrap_or_else(|e| panic!("{e}"));
+        let authority = read(GOOD).authority.unwrap_or_else(|e| panic!("{e}"));
         let open = |urn, text| authority.calendars.of(Urn::new(urn).unwrap()).is_open(Day::parse(text).unwrap());
         assert!(open(900_002, "2025-09-03") && !open(900_002, "2025-09-01"));
         assert!(!open(900_002, "2025-10-28"), "half term");
@@ -242,7 +246,7 @@ mod tests {
             .replace("H = \"C\"", "I = \"C\"")
             .replace("last = \"2025-12-19\"", "last = \"2025-02-30\"")
             .replace("900001", "9");
-        let told = read(&wrong).err().unwrap_or_default().to_string();
+        let told = read(&wrong).authority.err().unwrap_or_default().to_string();
         for part in [
             "authority.toml, code: an authority's code has three digits",
             "localities: \"Chesil\" stands there twice",
@@ -250,6 +254,48 @@ mod tests {
             "calendar, term \"autumn\": \"2025-02-30\" is no date",
             "school_calendar 1, schools: \"9\" is no school's URN",
         ] {
+            assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_form_of_one_table_hides_no_other() {
+        let wrong = GOOD
+            .replace("838", "'838'")
+            .replace("[retired_codes]", "region = 'South'\n[retired_codes]")
+            .replace("H = \"C\"", "H = 5")
+            .replace("first = \"2025-10-27\"", "begins = 1")
+            .replace("\"2025-12-12\"", "\"2025-08-12\"")
+            .replace("[900001]", "[\"x\"]");
+        let more = "[[school_calendar]]\nterms = []\n[[calendar.term]]\nname = 5\n";
+        let read = read(&format!("{wrong}\n{more}"));
+        assert_eq!(read.localities, ["Chesil", "North"], "for the other files");
+        let problems = read.authority.err().unwrap_or_default();
+        let mut told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        told.sort();
+        let parts = [
+            "calendar, closed \"half term\", line 14, begins: unknown field `begins`",
+            "calendar, term 2, line 23, name: invalid type: integer `5`",
+            "line 3, code: invalid type: string \"838\", expected i64",
+            "line 5: unknown field `region`, expected one of localities, name, code, calendar",
+            "line 7, retired_codes: invalid type: integer `5`, expected a string",
+            "school_calendar 1, line 17, schools: invalid type: string \"x\"",
+            "school_calendar 1, term \"autumn\": it ends on 2025-08-12, before it begins",
+            "school_calendar 2, line 20: schools is missing",
+            "school_calendar 2, line 21: unknown field `terms`, expected one of schools, term, closed",
+            "school_calendar 2: there is no term",
+        ];
+        for (problem, part) in told.iter().zip(parts) {
+            assert!(problem.starts_with(&format!("authority.toml, {part}")), "{part} in\n{problems}");
+        }
+        assert_eq!(told.len(), parts.len(), "{problems}");
+        let told = super::read("calendar = 5\n").authority.err().unwrap_or_default().to_string();
+        assert!(told.contains("authority.toml, calendar, line 1: calendar is of type integer, not a table"), "{told}");
+        assert!(!told.contains("there is none"), "{told}");
+        let told = super::read("").authority.err().unwrap_or_default().to_string();
+        for part in
+            ["authority.toml: localities is missing", "name is missing", "code is missing", "calendar: there is none"]
+        {
             assert!(told.contains(part), "{part} in\n{told}");
         }
     }

@@ -32,6 +32,9 @@ pub struct FilesError {
 }
 
 impl Files {
+    /// The files' names in a policy folder.
+    pub const NAMES: [&str; 4] = [AUTHORITY, RULES, SCHOOLS, LOCALITIES];
+
     /// Reads a policy folder.
     pub fn load(folder: &Path) -> Result<Self, FilesError> {
         let read = |name: &str| {

@@ -14,6 +14,7 @@ pub mod routes;
 mod rules;
 mod schools;
 mod suppliers;
+mod table;
 
 use attendance::calendar::Calendars;
 use attendance::code::RetiredCodes;
@@ -56,9 +57,9 @@ impl Policy {
     /// Reads the files; gives what is odd but usable beside the policy, or every problem.
     pub fn read(files: &Files) -> Result<(Self, Vec<Problem>), Problems> {
         let mut problems = Problems::default();
-        let authority = problems.take(authority::read(&files.authority));
+        let authority::Read { localities, authority } = authority::read(&files.authority);
+        let authority = problems.take(authority);
         let rules = problems.take(read_rules(&files.rules));
-        let localities = authority.as_ref().map(|authority| authority.localities.clone()).unwrap_or_default();
         let schools = problems.take(schools::read(&files.schools, &files.localities, &localities));
         match (authority, rules, schools) {
             (Some(authority), Some(rules), Some((schools, mut warnings))) => {
@@ -106,4 +107,32 @@ impl Policy {
 /// Reads `rules.toml` alone.
 pub fn read_rules(text: &str) -> Result<RuleSet, Problems> {
     rules::read(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_in_one_file_hides_nothing_of_the_others() {
+        let files = Files {
+            authority: "name = 5\ncode = 900\nlocalities = ['North']\n\
+                        calendar = { term = [{ name = 'autumn', first = '2025-09-01', last = '2025-12-19' }] }\n"
+                .to_owned(),
+            rules: "[[rule]]\n".to_owned(),
+            schools: "URN,EstablishmentName\n9,A\n900001,B\n".to_owned(),
+            localities: "URN,locality\n900001,South\n".to_owned(),
+        };
+        let problems = Policy::read(&files).unwrap_err();
+        let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 4, "{problems}");
+        assert!(
+            told[0].starts_with("authority.toml, line 1, name: ")
+                && told[1].starts_with("rules.toml, rule 1, line 1: ")
+        );
+        assert!(
+            told[2].starts_with("schools.csv, line 2: ")
+                && told[3].starts_with("localities.csv, line 2: \"South\" is none")
+        );
+    }
 }

@@ -4,6 +4,7 @@
 
 use crate::files::AUTHORITY;
 use crate::problem::{Place, Problems};
+use crate::table::Entry;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -111,7 +112,7 @@ pub struct Receiver {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawReceiver {
-    pub(crate) name: String,
+    name: String,
     kind: String,
     host: Option<String>,
     port: Option<u16>,
@@ -135,14 +136,15 @@ pub(crate) struct RawReceiver {
     workers: Option<u32>,
 }
 
-pub(crate) fn read(raw: &[RawReceiver]) -> Result<Vec<Receiver>, Problems> {
+pub(crate) fn read(entries: &[Entry<RawReceiver>]) -> Result<Vec<Receiver>, Problems> {
     let mut problems = Problems::default();
-    for (number, receiver) in raw.iter().enumerate() {
-        if raw.iter().take(number).any(|before| before.name == receiver.name) {
-            problems.add(at(receiver, "name"), "the name stands there twice");
+    for (number, Entry { name, .. }) in entries.iter().enumerate() {
+        if let Some(name) = name.as_ref().filter(|_| entries.iter().take(number).any(|before| before.name == *name)) {
+            problems.add(Place::new(AUTHORITY, format!("receiver {name:?}, name")), "the name stands there twice");
         }
     }
-    let receivers = raw.iter().filter_map(|raw| problems.take(one(raw))).collect();
+    let read = entries.iter().filter_map(|entry| entry.read.as_ref());
+    let receivers = read.filter_map(|raw| problems.take(one(raw))).collect();
     problems.or(receivers)
 }
 

@@ -3,6 +3,7 @@
 use crate::files::AUTHORITY;
 use crate::problem::{Place, Problems};
 use crate::receivers::{self, RawReceiver, Receiver};
+use crate::table::Entry;
 use attendance::alert::Change;
 use attendance::rule::Level;
 use routing::{Matchers, Route, Routes, Then};
@@ -41,7 +42,9 @@ pub(crate) struct RawNotify {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawTeam {
-    name: String,
+    /// Read apart; named here because a team must have it.
+    #[serde(rename = "name")]
+    _name: String,
     receivers: Vec<String>,
 }
 
@@ -64,9 +67,9 @@ pub(crate) struct RawRoute {
 /// The raw tables together.
 pub(crate) struct Raw<'a> {
     pub(crate) notify: &'a RawNotify,
-    pub(crate) receivers: &'a [RawReceiver],
-    pub(crate) teams: &'a [RawTeam],
-    pub(crate) routes: &'a [RawRoute],
+    pub(crate) receivers: &'a [Entry<RawReceiver>],
+    pub(crate) teams: &'a [Entry<RawTeam>],
+    pub(crate) routes: &'a [Entry<RawRoute>],
     pub(crate) localities: &'a [String],
 }
 
@@ -74,19 +77,21 @@ pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
     let mut problems = Problems::default();
     let receivers = problems.take(receivers::read(raw.receivers)).unwrap_or_default();
     let names = Names { raw };
-    for (number, team) in raw.teams.iter().enumerate() {
-        let twice = raw.teams.iter().take(number).any(|before| before.name == team.name);
-        if twice || names.is_receiver(&team.name) {
-            problems.add(at(format!("team {:?}", team.name)), "another team or receiver has this name");
+    for (number, Entry { name, read, .. }) in raw.teams.iter().enumerate() {
+        let Some(team) = name else { continue };
+        let twice = raw.teams.iter().take(number).any(|before| before.name == *name);
+        if twice || names.is_receiver(team) {
+            problems.add(at(format!("team {team:?}")), "another team or receiver has this name");
         }
-        for name in team.receivers.iter().filter(|name| !names.is_receiver(name)) {
-            problems.add(at(format!("team {:?}", team.name)), format!("{name:?} is no [[receiver]]'s name"));
+        for name in read.iter().flat_map(|team| &team.receivers).filter(|name| !names.may_be_receiver(name)) {
+            problems.add(at(format!("team {team:?}")), format!("{name:?} is no [[receiver]]'s name"));
         }
     }
     let default = names.expand(&raw.notify.default, "notify, default", &mut problems);
     let mut routes = Vec::new();
-    for (number, route) in raw.routes.iter().enumerate() {
-        let path = format!("route {}", number + 1);
+    for Entry { number, read, .. } in raw.routes {
+        let Some(route) = read else { continue };
+        let path = format!("route {number}");
         let matchers = matchers(route, raw.localities, &path, &mut problems);
         let receivers = names.expand(&route.to, &path, &mut problems);
         let then = if route.goes_on { Then::Continue } else { Then::Stop };
@@ -113,16 +118,22 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn is_receiver(&self, name: &str) -> bool {
-        self.raw.receivers.iter().any(|receiver| receiver.name == name)
+        self.raw.receivers.iter().any(|receiver| receiver.name.as_deref() == Some(name))
+    }
+
+    /// A receiver whose own name cannot be read may be called anything; that it cannot has been told.
+    fn may_be_receiver(&self, name: &str) -> bool {
+        self.is_receiver(name) || self.raw.receivers.iter().any(|receiver| receiver.name.is_none())
     }
 
     /// Receivers' names; a team stands for its receivers.
     fn expand(&self, names: &[String], path: &str, problems: &mut Problems) -> Vec<String> {
         let mut receivers = Vec::new();
         for name in names {
-            match self.raw.teams.iter().find(|team| team.name == *name) {
-                Some(team) => receivers.extend(team.receivers.iter().cloned()),
+            match self.raw.teams.iter().find(|team| team.name.as_ref() == Some(name)) {
+                Some(team) => receivers.extend(team.read.iter().flat_map(|team| team.receivers.iter().cloned())),
                 None if self.is_receiver(name) => receivers.push(name.clone()),
+                None if self.may_be_receiver(name) || self.raw.teams.iter().any(|team| team.name.is_none()) => {}
                 None => problems.add(at(path), format!("{name:?} is no [[team]]'s and no [[receiver]]'s name")),
             }
         }
@@ -131,7 +142,8 @@ impl Names<'_> {
 }
 
 fn matchers(route: &RawRoute, localities: &[String], path: &str, problems: &mut Problems) -> Matchers {
-    for name in route.localities.iter().filter(|name| !localities.contains(name)) {
+    // Where no locality could be read, that has been told.
+    for name in route.localities.iter().filter(|name| !localities.is_empty() && !localities.contains(name)) {
         problems.add(at(path), format!("{name:?} is none of the localities: {}", localities.join(", ")));
     }
     let level = |text: &String| Level::parse(text).ok_or_else(|| format!("{text:?} is no level"));
@@ -184,7 +196,7 @@ mod tests {
     ";
 
     fn read(text: &str) -> Result<Notify, Problems> {
-        authority::read(&format!("{HEAD}{text}")).map(|authority| authority.notify)
+        authority::read(&format!("{HEAD}{text}")).authority.map(|authority| authority.notify)
     }
 
     #[test]
@@ -207,6 +219,37 @@ mod tests {
     fn a_policy_without_messages_is_a_policy() {
         let notify = read("").unwrap_or_else(|problems| panic!("{problems}"));
         assert!(notify.receivers.is_empty() && notify.routes == Routes::default());
+    }
+
+    #[test]
+    fn a_receiver_team_or_route_that_cannot_be_read_hides_no_other_and_accuses_none() {
+        let wrong = GOOD
+            .replace("host = 'mail.example'", "host = 5")
+            .replace("'2h'", "'2'")
+            .replace("receivers = ['mail', 'hook']", "receivers = 'mail'\nlead = 'x'")
+            .replace("to = ['north']", "too = ['north']")
+            .replace("link = ", "links = ");
+        let more = "\n[[route]]\nto = ['north', 'south', 'mail']\nlevels = ['grave']\n[[supplier]]\nname = 'a'\n";
+        let problems = read(&format!("{wrong}{more}")).unwrap_err();
+        let mut told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        told.sort();
+        let parts = [
+            "notify, line 8, links: unknown field `links`",
+            "receiver \"hook\", give_up_after: \"2\" is no duration",
+            "receiver \"mail\", line 12, host: invalid type: integer `5`, expected a string",
+            "route 1, line 33, too: unknown field `too`",
+            "route 2: \"grave\" is no level",
+            "route 2: \"south\" is no [[team]]'s and no [[receiver]]'s name",
+            "supplier \"a\", line 39: missing field `schools`",
+            "team \"north\", line 27, receivers: invalid type: string \"mail\", expected a sequence",
+            "team \"north\", line 28, lead: unknown field `lead`",
+        ];
+        for (problem, part) in told.iter().zip(parts) {
+            assert!(problem.starts_with(&format!("authority.toml, {part}")), "{part} in\n{problems}");
+        }
+        assert_eq!(told.len(), parts.len(), "{problems}");
+        let told = read(&GOOD.replace("name = 'mail'", "name = 5")).unwrap_err();
+        assert_eq!(told.0.len(), 1, "which name it should be nobody knows: {told}");
     }
 
     #[test]

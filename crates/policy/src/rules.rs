@@ -1,18 +1,12 @@
 //! `rules.toml`: text to a rule set.
 
 use crate::files::RULES;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problem, Problems};
+use crate::table::{Entry, Table};
 use attendance::rate::Share;
 use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
 use serde::Deserialize;
 use std::fmt;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRules {
-    #[serde(default)]
-    rule: Vec<RawRule>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,14 +30,22 @@ struct RawLevels {
 
 pub(crate) fn read(text: &str) -> Result<RuleSet, Problems> {
     let mut problems = Problems::default();
-    let raw: Option<RawRules> = problems.part(|| Place::new(RULES, ""), toml::from_str(text));
-    let Some(raw) = raw else { return Err(problems) };
-    if raw.rule.is_empty() {
+    let Some(mut file) = problems.take(Table::parse(RULES, text)) else { return Err(problems) };
+    let entries: Option<Vec<Entry<RawRule>>> = file.entries("rule", "id", &mut problems);
+    file.finish(&mut problems);
+    let Some(entries) = entries else { return Err(problems) };
+    if entries.is_empty() {
         problems.add(Place::new(RULES, ""), "there is no [[rule]]; nothing would ever be raised");
     }
-    let rules = raw.rule.iter().filter_map(|raw| problems.take(rule(raw))).collect();
-    let set = problems.part(|| Place::new(RULES, ""), RuleSet::new(rules));
-    problems.finish(set)
+    for (number, Entry { name, .. }) in entries.iter().enumerate() {
+        if let Some(name) = name.as_ref().filter(|_| entries.iter().take(number).any(|before| before.name == *name)) {
+            problems.add(Place::new(RULES, format!("rule {name:?}, id")), "two rules have it; give each its own");
+        }
+    }
+    let read = entries.iter().filter_map(|entry| entry.read.as_ref());
+    let rules = read.filter_map(|raw| problems.take(rule(raw))).collect();
+    problems.or(())?;
+    RuleSet::new(rules).map_err(|error| Problems(vec![Problem::new(Place::new(RULES, ""), error)]))
 }
 
 fn rule(raw: &RawRule) -> Result<Rule, Problems> {
@@ -83,6 +85,15 @@ fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
     }));
     if levels.is_some_and(|levels| levels.iter().any(|(_, share)| share == Share::percent(0))) {
         problems.add(levels_at, "a threshold of 0% would hold for every pupil");
+    }
+    let least = levels.as_ref().and_then(|levels| levels.iter().next());
+    let margin_given = margin.filter(|margin| *margin > Share::percent(0));
+    if let Some((margin, (level, threshold))) = margin_given.zip(least).filter(|(margin, (_, least))| margin >= least) {
+        let what = format!(
+            "{margin} is no less than where {level} begins, {threshold}: no rate is so low that an alert would ever clear; \
+             make the margin smaller"
+        );
+        problems.add(place("margin")(), what);
     }
     match (window, minimum, margin, levels) {
         (Some(window), Some(minimum), Some(margin), Some(levels)) => {
@@ -187,6 +198,69 @@ mod tests {
             "rule \"run\", levels: the threshold of severe must be greater than that of at-risk",
         ] {
             assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_form_of_one_rule_hides_no_other() {
+        let problems = read(
+            r#"[[rule]]
+            id = "first"
+            titel = "First"
+            title = 5
+            kind = "rate"
+            levels = { persistent = "10%", serious = "50%" }
+            [[rule]]
+            title = "Second"
+            kind = "rate"
+            [[rule]]
+            id = "third"
+            title = "Third"
+            kind = "unauthorised-run"
+            levels = { at-risk = 0 }
+            [[rule]]
+            id = "third"
+            title = "Fourth"
+            kind = "run"
+            levels = {}
+            [rules]
+            "#,
+        )
+        .unwrap_err();
+        let mut told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        told.sort();
+        for (problem, part) in told.iter().zip([
+            "rules.toml, line 20: unknown field `rules`, expected one of rule",
+            "rules.toml, rule \"first\", line 3, titel: unknown field `titel`, expected one of `id`, `title`",
+            "rules.toml, rule \"first\", line 4, title: invalid type: integer `5`, expected a string",
+            "rules.toml, rule \"first\", line 6, levels: unknown field `serious`, expected one of `at-risk`",
+            "rules.toml, rule \"third\", id: two rules have it",
+            "rules.toml, rule \"third\", kind: \"run\" is no kind of rule",
+            "rules.toml, rule \"third\", levels: 0 is no number of school days",
+            "rules.toml, rule 2, line 7: missing field `",
+        ]) {
+            assert!(problem.starts_with(part), "{part} in\n{problems}");
+        }
+        assert_eq!(told.len(), 8, "{problems}");
+        let told = read("rule = 5\n").unwrap_err().to_string();
+        assert_eq!(told, "rules.toml, line 1: rule is of type integer; write each as a table of its own, [[rule]]");
+        let told = read("[[rule]]\nid = 'a'\ntitle 'A'\n[[rule]]\n").unwrap_err().to_string();
+        assert!(told.starts_with("rules.toml, line 3: "), "{told}");
+    }
+
+    #[test]
+    fn a_margin_below_which_no_rate_can_fall_is_refused() {
+        let told = |margin: &str| {
+            let rule = "[[rule]]\nid = 'a'\ntitle = 'A'\nkind = 'rate'\nwindow = 'term'\nminimum = 20\n";
+            let read = read(&format!("{rule}margin = '{margin}'\nlevels = {{ persistent = '10%', severe = '50%' }}\n"));
+            read.err().unwrap_or_default().to_string()
+        };
+        assert_eq!(told("9.99%"), "");
+        for margin in ["10%", "40%"] {
+            let told = told(margin);
+            let part =
+                format!("rules.toml, rule \"a\", margin: {margin} is no less than where persistent begins, 10%:");
+            assert!(told.starts_with(&part) && told.ends_with("make the margin smaller"), "{told}");
         }
     }
 

@@ -35,8 +35,8 @@ type Read = (BTreeMap<Urn, School>, Vec<Problem>);
 pub(crate) fn read(schools: &str, localities: &str, known: &[String]) -> Result<Read, Problems> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
-    let mut found = problems.take(read_schools(schools)).unwrap_or_default();
-    let claims = problems.take(read_localities(localities, known)).unwrap_or_default();
+    let mut found = problems.take(read_schools(schools, &mut warnings)).unwrap_or_default();
+    let claims = problems.take(read_localities(localities, known, &mut warnings)).unwrap_or_default();
     for (urn, (line, locality)) in claims {
         match found.get_mut(&urn) {
             Some(school) => school.locality = Some(locality),
@@ -53,6 +53,26 @@ pub(crate) fn read(schools: &str, localities: &str, known: &[String]) -> Result<
     problems.or((found, warnings))
 }
 
+/// The columns of `schools.csv` that are read.
+const SCHOOL_COLUMNS: [(&str, Missing); 5] = [
+    ("URN", Missing::Refused),
+    ("EstablishmentName", Missing::Refused),
+    ("OpenDate", Missing::Warned("schools count as open before they opened")),
+    ("CloseDate", Missing::Warned("schools that have closed count as open")),
+    ("PhaseOfEducation (name)", Missing::Fine),
+];
+
+const LOCALITY_COLUMNS: [(&str, Missing); 2] = [("URN", Missing::Refused), ("locality", Missing::Refused)];
+
+/// What a missing column means.
+#[derive(Clone, Copy)]
+enum Missing {
+    Refused,
+    /// The file is read without it, with this consequence.
+    Warned(&'static str),
+    Fine,
+}
+
 /// A CSV file with the columns that are asked for.
 struct Table<'a> {
     file: &'static str,
@@ -61,12 +81,32 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(file: &'static str, text: &'a str, needed: &[&str]) -> Result<Self, Problems> {
+    fn new(
+        file: &'static str,
+        text: &'a str,
+        columns: &[(&str, Missing)],
+        warnings: &mut Vec<Problem>,
+    ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
+        let place = || Place::line(file, 1);
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-        let header = problems.part(|| Place::line(file, 1), reader.headers().cloned()).unwrap_or_default();
-        for name in needed.iter().filter(|name| !header.iter().any(|column| column.trim() == **name)) {
-            problems.add(Place::line(file, 1), format!("the column {name:?} is missing from the header"));
+        let header = problems.part(place, reader.headers().cloned()).unwrap_or_default();
+        for (name, missing) in columns {
+            let times = header.iter().filter(|column| column.trim() == *name).count();
+            let missing = if times == 0 { *missing } else { Missing::Fine };
+            match missing {
+                Missing::Refused => {
+                    problems.add(place(), format!("the column {name:?} is missing from the header"));
+                }
+                Missing::Warned(so) => {
+                    let what = format!("the column {name:?} is missing from the header: {so}; name it as GIAS does");
+                    warnings.push(Problem::new(place(), what));
+                }
+                Missing::Fine => {}
+            }
+            if times > 1 {
+                problems.add(place(), format!("the header names the column {name:?} twice; take one out"));
+            }
         }
         problems.or(Self { file, reader, header })
     }
@@ -88,9 +128,9 @@ impl<'a> Table<'a> {
     }
 }
 
-fn read_schools(text: &str) -> Result<BTreeMap<Urn, School>, Problems> {
+fn read_schools(text: &str, warnings: &mut Vec<Problem>) -> Result<BTreeMap<Urn, School>, Problems> {
     let mut problems = Problems::default();
-    let mut table = Table::new(SCHOOLS, text, &["URN", "EstablishmentName"])?;
+    let mut table = Table::new(SCHOOLS, text, &SCHOOL_COLUMNS, warnings)?;
     let mut schools = BTreeMap::new();
     for (line, row) in table.rows(&mut problems) {
         let place = || Place::line(SCHOOLS, line);
@@ -129,9 +169,9 @@ fn gias_date(text: &str) -> Result<Option<Day>, String> {
 
 type Claims = BTreeMap<Urn, (u64, String)>;
 
-fn read_localities(text: &str, known: &[String]) -> Result<Claims, Problems> {
+fn read_localities(text: &str, known: &[String], warnings: &mut Vec<Problem>) -> Result<Claims, Problems> {
     let mut problems = Problems::default();
-    let mut table = Table::new(LOCALITIES, text, &["URN", "locality"])?;
+    let mut table = Table::new(LOCALITIES, text, &LOCALITY_COLUMNS, warnings)?;
     let mut claims = Claims::new();
     for (line, row) in table.rows(&mut problems) {
         let place = || Place::line(LOCALITIES, line);
@@ -191,5 +231,36 @@ mod tests {
             told.contains("\"EstablishmentName\" is missing") && told.contains("\"locality\" is missing"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_missing_date_of_closing_or_opening_is_warned_of_with_its_consequence() {
+        let told = |schools: &str| -> Vec<String> {
+            let (_, warnings) = read(schools, "URN,locality\n900001,North\n900003,North\n", &known()).unwrap();
+            warnings.iter().map(ToString::to_string).filter(|told| told.contains("column")).collect()
+        };
+        assert!(told(SCHOOLS_CSV).is_empty());
+        let consequence = "schools.csv, line 1: the column \"CloseDate\" is missing from the header: schools that have closed \
+            count as open; name it as GIAS does";
+        assert_eq!(told(&SCHOOLS_CSV.replace("CloseDate", "Close Date").replace("31-08-2024", "")), [consequence]);
+        let told = told(&SCHOOLS_CSV.replace("OpenDate", "Opened"));
+        assert!(told.len() == 1 && told[0].contains("\"OpenDate\"") && told[0].contains("open before they opened"));
+    }
+
+    #[test]
+    fn a_column_that_is_read_may_stand_there_once_only_and_others_as_often_as_they_like() {
+        let told =
+            |schools: &str, localities: &str| read(schools, localities, &known()).err().unwrap_or_default().to_string();
+        let localities = "URN,locality,note,note\n900001,North,,\n";
+        assert_eq!(told(&SCHOOLS_CSV.replace("LA (code)", "Locality"), localities), "");
+        for column in ["URN", "CloseDate"] {
+            let told = told(&SCHOOLS_CSV.replace("LA (code)", column), localities);
+            assert_eq!(
+                told,
+                format!("schools.csv, line 1: the header names the column {column:?} twice; take one out")
+            );
+        }
+        let told = told(SCHOOLS_CSV, "URN,locality, locality\n900001,North,South\n");
+        assert_eq!(told, "localities.csv, line 1: the header names the column \"locality\" twice; take one out");
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::files::AUTHORITY;
 use crate::problem::{Place, Problems};
+use crate::table::Entry;
 use attendance::Urn;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +18,10 @@ pub(crate) struct RawSupplier {
     schools: Vec<i64>,
 }
 
-pub(crate) fn read(raw: &[RawSupplier]) -> Result<Suppliers, Problems> {
+pub(crate) fn read(entries: &[Entry<RawSupplier>]) -> Result<Suppliers, Problems> {
     let mut problems = Problems::default();
     let mut suppliers = Suppliers::new();
-    for supplier in raw {
+    for supplier in entries.iter().filter_map(|entry| entry.read.as_ref()) {
         let at = |rest: &str| Place::new(AUTHORITY, format!("supplier {:?}{rest}", supplier.name));
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         if supplier.name.is_empty() || supplier.name.len() > 200 || !supplier.name.chars().all(allowed) {
@@ -43,15 +44,11 @@ fn school(urn: i64) -> Result<Urn, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Deserialize)]
-    struct File {
-        supplier: Vec<RawSupplier>,
-    }
+    use crate::table::Table;
 
     fn parse(text: &str) -> Result<Suppliers, Problems> {
-        let file: File = toml::from_str(text).unwrap();
-        read(&file.supplier)
+        let mut problems = Problems::default();
+        read(&Table::parse(AUTHORITY, text)?.entries("supplier", "name", &mut problems).unwrap_or_default())
     }
 
     #[test]

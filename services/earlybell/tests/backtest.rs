@@ -175,11 +175,155 @@ fn what_cannot_be_read_ends_with_a_clear_error() {
     };
     assert!(error(&run.path("nowhere.csv")).contains("cannot read"));
     assert!(error(&run.file("empty.csv", "")).contains("the file is empty"));
-    assert!(error(&run.file("header.csv", HEADER)).contains("there is no mark to judge"));
+    let told = error(&run.file("header.csv", HEADER));
+    assert!(told.contains("header.csv: there is no row below the header; export the registers once more"), "{told}");
+    assert!(told.contains("there is no mark to judge: no file has a row below its header; export"), "{told}");
+    let told = error(&run.file("refused.csv", &format!("{HEADER}900001,2025-09-03,AM,nobody,/,,\n")));
+    assert!(told.contains("every row (1) was refused; --rejected OUT.csv tells why"), "{told}");
     assert!(error(&run.file("pupils.csv", "upn,name\n")).contains("the header lacks school_urn, date, session, code"));
-    let cut = [0x1F, 0x8B, 8, 0, 0];
-    fs::write(run.path("cut.csv.gz"), cut).unwrap();
-    assert!(error(&run.path("cut.csv.gz")).contains("cut.csv.gz"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(registers(&[2], "I").as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    for length in [5, packed.len() / 2, packed.len() - 4] {
+        fs::write(run.path("cut.csv.gz"), &packed[..length]).unwrap();
+        let told = error(&run.path("cut.csv.gz"));
+        assert!(told.contains("cut.csv.gz: line ") && told.contains("are cut off; copy or send them again"), "{told}");
+    }
+    let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(HEADER.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    fs::write(run.path("wide.csv"), wide).unwrap();
+    let told = error(&run.path("wide.csv"));
+    assert!(told.contains("wide.csv: the file is UTF-16; save it as CSV in UTF-8"), "{told}");
+}
+
+#[test]
+fn a_mistyped_year_is_refused_and_decides_nothing() {
+    let run = Run::new();
+    let text = registers(&[], "/") + "900001,2199-09-03,AM,R900001000001,/,,\n";
+    let rejected = run.path("rejected.csv");
+    let file = run.file("registers.csv", &text);
+    let (records, _, summary) = run.backtest(&file, &[Path::new("--rejected"), &rejected]);
+    assert_eq!(
+        (&summary["school_year"], &summary["rejected_by_reason"]),
+        (&"2025/26".into(), &serde_json::json!({"future_date": 1}))
+    );
+    assert!(records.contains("R900001000001,30,0,"), "{records}");
+    let written = fs::read_to_string(&rejected).unwrap();
+    assert!(
+        written.contains(",32,future_date,date,") && written.contains("correct the date, or name a later year"),
+        "{written}"
+    );
+}
+
+#[test]
+fn the_year_judged_may_be_named_whether_past_or_ahead() {
+    let run = Run::new();
+    let ahead = "900001,2199-09-03,AM,R900001000001,/,,\n".repeat(2);
+    let file = run.file("registers.csv", &(registers(&[0], "I") + "900001,2025-07-18,AM,R900001000001,/,,\n" + &ahead));
+    let judged = |year: &str| run.backtest(&file, &[Path::new("--year"), Path::new(year)]).2;
+    let summary = judged("2024/25");
+    assert_eq!(
+        (&summary["school_year"], &summary["marks"], &summary["rejected"]),
+        (&"2024/25".into(), &1.into(), &32.into())
+    );
+    let summary = judged("2199/00");
+    assert_eq!(
+        (&summary["school_year"], &summary["rejected"], &summary["other_years"]),
+        (&"2199/00".into(), &0.into(), &31.into())
+    );
+    let error = |year: &str| {
+        let output = Run::earlybell(
+            &["backtest", "--year", year, "--registers"].map(Path::new).into_iter().chain([&*file]).collect::<Vec<_>>(),
+        );
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = error("2023/24");
+    let years = "there are marks of 2024/25 (rows: 1), 2025/26 (rows: 30), 2199/00 (rows: 2): name one of these";
+    assert!(told.contains("no mark to judge in 2023/24, which --year names; ") && told.contains(years), "{told}");
+    let told = error("2025");
+    assert!(told.contains("--year") && told.contains("\"2025\" is no school year; write it as 2025/26"), "{told}");
+    let ahead = run.file("ahead.csv", &format!("{HEADER}{ahead}"));
+    let output = Run::earlybell(&[Path::new("backtest"), Path::new("--registers"), &ahead]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("no mark to judge up to the present school year, but of 2199/00 (rows: 2): name one with --year"),
+        "{told}"
+    );
+}
+
+#[test]
+fn marks_of_years_before_the_year_before_are_counted_and_told() {
+    let run = Run::new();
+    let old = "900001,2024-07-18,AM,R900001000001,O,,\n900001,2024-09-04,AM,R900001000001,O,,\n";
+    let file = run.file("registers.csv", &(registers(&[], "/") + old));
+    assert_eq!(run.backtest(&file, &[]).2["other_years"], 1);
+    let told = |file: &Path| {
+        let output = Run::earlybell(&[Path::new("backtest"), Path::new("--registers"), file]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(told(&file).contains("other years  1 (marks older than the year before; not judged)"));
+    assert!(!told(&run.file("registers.csv", &registers(&[], "/"))).contains("other years"));
+}
+
+#[test]
+fn an_output_that_would_destroy_an_input_is_refused_before_anything_is_written() {
+    let run = Run::new();
+    let text = registers(&[], "/");
+    let file = run.file("registers.csv", &text);
+    let same = run.path("../").join(run.folder.path().file_name().unwrap()).join("registers.csv");
+    for option in ["--records", "--alerts", "--rejected"] {
+        let [command, registers] = ["backtest", "--registers"].map(Path::new);
+        let output = Run::earlybell(&[command, registers, &file, Path::new(option), &same]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && told.contains(option) && told.contains("same file as --registers"),
+            "{told}"
+        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    let out = run.path("rules.toml");
+    let [command, policy, registers, records, rejected] =
+        ["backtest", "--policy", "--registers", "--records", "--rejected"].map(Path::new);
+    let told = |more: &[&Path]| {
+        String::from_utf8(Run::earlybell(&[&[command, registers, &file, rejected, &out], more].concat()).stderr)
+            .unwrap()
+    };
+    assert!(told(&[records, &out]).contains("same file as --records") && !out.exists());
+    assert!(told(&[policy, run.folder.path()]).contains("same file as --policy") && !out.exists());
+}
+
+#[test]
+fn a_stray_quote_costs_its_own_row_and_no_other() {
+    let run = Run::new();
+    let text = registers(&[], "/").replacen("R900001000001,/", "\"R900001000001,/", 1);
+    let rejected = run.path("rejected.csv");
+    let file = run.file("registers.csv", &text);
+    let (records, _, summary) = run.backtest(&file, &[Path::new("--rejected"), &rejected]);
+    assert_eq!((&summary["rejected_by_reason"], &summary["registers"]), (&serde_json::json!({"form": 1}), &29.into()));
+    assert!(records.contains("R900001000001,29,0,"), "{records}");
+    let written = fs::read_to_string(&rejected).unwrap();
+    assert!(
+        written.contains(",2,form,form,") && written.contains("a quotation mark") && written.lines().count() == 2,
+        "{written}"
+    );
+}
+
+#[test]
+fn of_two_marks_without_a_time_of_revision_that_of_the_later_file_counts() {
+    let run = Run::new();
+    let all = |code: &str| {
+        let rows =
+            school_days(15).iter().map(|day| format!("900001,{day},AM,R900001000001,{code},,\n")).collect::<Vec<_>>();
+        HEADER.to_owned() + &rows.concat()
+    };
+    let (first, second) = (run.file("first.csv", &all("N")), run.file("second.csv", &(all("I"))));
+    let absent = |one: &Path, other: &Path| {
+        let (records, _, summary) = run.backtest(one, &[Path::new("--registers"), other]);
+        assert_eq!(summary["superseded"], 0, "each came after that which it corrects");
+        records.lines().nth(1).unwrap().to_owned()
+    };
+    assert!(absent(&first, &second).contains(",15,15,15,0,"));
+    assert!(absent(&second, &first).contains(",15,15,0,15,"));
 }
 
 #[test]

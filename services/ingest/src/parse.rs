@@ -6,3 +6,5 @@ pub(crate) mod json;
 pub mod pupils_csv;
 pub mod registers_csv;
 pub(crate) mod roster;
+mod row;
+mod rows;

@@ -1,27 +1,35 @@
 //! `earlybell backtest`: registers from a file through the same record, judge and differences as the services.
 
+mod apart;
 pub(crate) mod judged;
 pub(crate) mod read;
 mod summary;
 pub(crate) mod write;
+mod year;
 
 use crate::command::check;
 use anyhow::Context;
+use attendance::SchoolYear;
 use attendance::calendar::Calendars;
 use attendance::judge::Standard;
 use attendance::rule::RuleSet;
 use clap::Args;
 use ingest::validate::Admission;
-use policy::Policy;
+use policy::{Files, Policy};
+use service::clock::Clock;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backtest {
-    /// Registers as CSV, plain or gzip; the last school year in them is judged, the one before is history. May be given
-    /// several times.
+    /// Registers as CSV, plain or gzip, of the school year judged and of the one before, which is history. May be given
+    /// several times: of marks without a time of revision those of a later file are newer.
     #[arg(long, required = true, value_name = "FILE.csv")]
     registers: Vec<PathBuf>,
+    /// The school year judged; without it the last one that has marks, up to the present one. Rows of later years are
+    /// refused.
+    #[arg(long, value_name = "2025/26", value_parser = |text: &str| SchoolYear::parse(text))]
+    year: Option<SchoolYear>,
     /// The roster as CSV: names the school of a child that has several.
     #[arg(long, value_name = "FILE.csv")]
     pupils: Option<PathBuf>,
@@ -35,7 +43,7 @@ pub(crate) struct Backtest {
     /// Writes a line an alert change: date, session, `upn`, `school_urn`, rule, level, change, rate (0 to 1).
     #[arg(long, value_name = "OUT.csv")]
     alerts: Option<PathBuf>,
-    /// Writes the refused rows with their line and reason.
+    /// Writes the refused rows, each with its line, the reason and what to do.
     #[arg(long, value_name = "OUT.csv")]
     rejected: Option<PathBuf>,
     /// Prints the summary as one JSON object.
@@ -45,20 +53,23 @@ pub(crate) struct Backtest {
 
 impl Backtest {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        apart::check(&self.inputs(), &self.outputs())?;
         let policy = self.policy.as_deref().map(check::load).transpose()?;
         let admission = policy.as_ref().map_or(Admission::Anyone, Admission::Policy);
+        let taken = read::Taken { admission, last_year: year::last_taken(self.year, Clock::wall().present_year()) };
         let mut rejected = write::RejectedFile::create(self.rejected.as_deref())?;
         let mut input = read::Input::default();
         for file in &self.registers {
-            input.registers(file, admission, &mut rejected)?;
+            input.registers(file, taken, &mut rejected)?;
         }
         if let Some(file) = &self.pupils {
             input.pupils(file, &mut rejected)?;
         }
         let refused = rejected.finish()?;
+        let year = year::judged(&input, self.year, refused.total())?;
         let (rules, calendars) = standard(policy, &input)?;
         let standard = Standard { rules: &rules.rules, calendars: &calendars };
-        let judged = judged::judge(input, standard, refused)?;
+        let judged = judged::judge(input, year, standard, refused)?;
         if let Some(path) = &self.records {
             write::records(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -72,6 +83,18 @@ impl Backtest {
             print!("{summary}");
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn inputs(&self) -> Vec<apart::Named> {
+        let registers = self.registers.iter().map(|path| ("--registers", path.clone()));
+        let pupils = self.pupils.iter().map(|path| ("--pupils", path.clone()));
+        let policy = self.policy.iter().flat_map(|folder| Files::NAMES.map(|name| ("--policy", folder.join(name))));
+        registers.chain(pupils).chain(policy).collect()
+    }
+
+    fn outputs(&self) -> Vec<apart::Named> {
+        let options = [("--records", &self.records), ("--alerts", &self.alerts), ("--rejected", &self.rejected)];
+        options.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))).collect()
     }
 }
 

@@ -3,12 +3,12 @@
 //! nothing, an empty field takes the value back. Names and birth dates are passed over here: they never travel with the
 //! rest.
 
-use super::columns::{Columns, FileError, Lines, RefusedRow, file_error, text};
+use super::columns::{Columns, FileError, RefusedRow, text};
 use super::roster::{self, NAMES, RosterLine};
-use crate::reason::{Reason, Rejected};
+use super::rows::Rows;
+use crate::reason::Rejected;
 use attendance::enrolment::RosterEntry;
 use attendance::{Timestamp, Upn};
-use csv::ByteRecord;
 use std::io::Read;
 
 const NEEDED: usize = 2;
@@ -18,23 +18,16 @@ pub type RosterRow = Result<(Upn, RosterEntry), RefusedRow>;
 
 /// The rows of a file.
 pub struct PupilsCsv<R> {
-    reader: csv::Reader<R>,
+    rows: Rows<R>,
     columns: Columns<13>,
-    row: ByteRecord,
     number: i64,
-    lines: Lines,
-    /// The line that the row begins on.
-    line: u64,
 }
 
 impl<R: Read> PupilsCsv<R> {
     /// Reads the header.
     pub fn new(input: R) -> Result<Self, FileError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-        let header = reader.byte_headers().map_err(|error| file_error(error, 1))?.clone();
-        let columns = Columns::find(&header, NAMES, NEEDED)?;
-        let lines = Lines::new(reader.position().line());
-        Ok(Self { reader, columns, row: ByteRecord::new(), number: 0, lines, line: 1 })
+        let (rows, columns) = Rows::open(input, NAMES, NEEDED)?;
+        Ok(Self { rows, columns, number: 0 })
     }
 
     /// The header's columns that rosters do not have.
@@ -49,31 +42,22 @@ impl<R: Read> PupilsCsv<R> {
     ) -> Result<Option<Result<RosterLine, RefusedRow>>, FileError> {
         let Some(row) = self.next_row()? else { return Ok(None) };
         Ok(Some(row.and_then(|_| {
-            let given = |column| self.columns.field(&self.row, column).map(text);
-            let refused = |rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() };
-            roster::line(given, received).map_err(refused)
+            let given = |column| self.columns.field(self.rows.row(), column).map(text);
+            roster::line(given, received).map_err(|rejected| self.rows.refused(rejected))
         })))
     }
 
     /// The next row; none at the end. An error ends the reading. Without a time of revision a row is stamped with its
     /// number in microseconds: older than all that schools send, later rows newer.
     pub fn next_row(&mut self) -> Result<Option<RosterRow>, FileError> {
-        let line = self.reader.position().line();
-        if !self.reader.read_byte_record(&mut self.row).map_err(|error| file_error(error, line))? {
-            return Ok(None);
-        }
+        let Some(read) = self.rows.next()? else { return Ok(None) };
         self.number += 1;
-        self.line = self.lines.of(&self.row, self.reader.position().line());
-        let parsed = self.parse().map(|line| (line.upn, line.entry));
-        Ok(Some(parsed.map_err(|rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() })))
+        let parsed = read.and_then(|()| self.parse()).map(|line| (line.upn, line.entry));
+        Ok(Some(parsed.map_err(|rejected| self.rows.refused(rejected))))
     }
 
     fn parse(&self) -> Result<RosterLine, Rejected> {
-        if self.row.len() != self.columns.fields() {
-            let what = format!("the row has {} fields, the header {}", self.row.len(), self.columns.fields());
-            return Err(Rejected::new(Reason::Form, what));
-        }
-        let given = |column| self.columns.field(&self.row, column).map(text);
+        let given = |column| self.columns.field(self.rows.row(), column).map(text);
         roster::line(given, Timestamp::from_micros(self.number))
     }
 }

@@ -1,12 +1,13 @@
 //! Registers as CSV: `school_urn,date,session,upn,code,minutes_late,revised_at`, header required, columns in any order,
 //! the last two optional. Takes a reader, gives a mark a row, or why the row is refused; one bad row stops no other.
 
-use super::columns::{Columns, FileError, Lines, RefusedRow, file_error, text};
+use super::columns::{Columns, FileError, RefusedRow, text};
+use super::rows::Rows;
 use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
 use attendance::mark::{MinutesLate, Revision};
-use attendance::{Code, Day, Half, Mark, Session, Timestamp, Upn, Urn};
-use csv::ByteRecord;
+use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
+use std::collections::BTreeMap;
 use std::io::Read;
 
 const NAMES: [&str; 7] = ["school_urn", "date", "session", "upn", "code", "minutes_late", "revised_at"];
@@ -15,7 +16,7 @@ const NEEDED: usize = 5;
 /// A row as it is meant: the mark, with the school's own time of revision where it gave one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterRow {
-    /// The row's number, the first after the header being 1.
+    /// The row's number, the first after the header being 1, or that after [`RegistersCsv::after`].
     pub number: u64,
     /// The mark. Without a time of revision: the session's time plus the row's number in microseconds, so that later
     /// rows are newer and a file read again is stamped alike.
@@ -24,16 +25,23 @@ pub struct RegisterRow {
     pub given: Option<Timestamp>,
 }
 
+/// The last school year whose registers are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct LastYear {
+    /// The year.
+    pub year: SchoolYear,
+    /// What year it is, and what to do about rows of later ones.
+    pub why: &'static str,
+}
+
 /// The rows of a file.
 pub struct RegistersCsv<'a, R> {
-    reader: csv::Reader<R>,
+    rows: Rows<R>,
     columns: Columns<7>,
     admission: Admission<'a>,
-    row: ByteRecord,
+    last_year: Option<LastYear>,
+    later: BTreeMap<SchoolYear, u64>,
     number: u64,
-    lines: Lines,
-    /// The line that the row begins on.
-    line: u64,
     last: Last,
 }
 
@@ -48,11 +56,31 @@ struct Last {
 impl<'a, R: Read> RegistersCsv<'a, R> {
     /// Reads the header.
     pub fn new(input: R, admission: Admission<'a>) -> Result<Self, FileError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(input);
-        let header = reader.byte_headers().map_err(|error| file_error(error, 1))?.clone();
-        let columns = Columns::find(&header, NAMES, NEEDED)?;
-        let (lines, last) = (Lines::new(reader.position().line()), Last::default());
-        Ok(Self { reader, columns, admission, row: ByteRecord::new(), number: 0, lines, line: 1, last })
+        let (rows, columns) = Rows::open(input, NAMES, NEEDED)?;
+        let (later, last) = (BTreeMap::new(), Last::default());
+        Ok(Self { rows, columns, admission, last_year: None, later, number: 0, last })
+    }
+
+    /// The same rows, those of later school years refused.
+    #[must_use]
+    pub fn until(self, last_year: LastYear) -> Self {
+        Self { last_year: Some(last_year), ..self }
+    }
+
+    /// The same rows, numbered on from `number`: those of a file that is newer than the one whose last row has it.
+    #[must_use]
+    pub fn after(self, number: u64) -> Self {
+        Self { number, ..self }
+    }
+
+    /// The number of the row read last.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The school years after the last one that rows were refused for, with their numbers of rows.
+    pub fn later_years(&self) -> &BTreeMap<SchoolYear, u64> {
+        &self.later
     }
 
     /// The header's columns that registers do not have.
@@ -60,30 +88,17 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         self.columns.unknown()
     }
 
-    /// The names of all fields as the file gives them.
-    pub fn header(&mut self) -> Result<ByteRecord, FileError> {
-        self.reader.byte_headers().cloned().map_err(|error| file_error(error, 1))
-    }
-
     /// The next row; none at the end. An error ends the reading: the file itself cannot be read on.
     pub fn next_row(&mut self) -> Result<Option<Result<RegisterRow, RefusedRow>>, FileError> {
-        let line = self.reader.position().line();
-        if !self.reader.read_byte_record(&mut self.row).map_err(|error| file_error(error, line))? {
-            return Ok(None);
-        }
+        let Some(read) = self.rows.next()? else { return Ok(None) };
         self.number += 1;
-        self.line = self.lines.of(&self.row, self.reader.position().line());
-        let parsed = self.parse();
-        Ok(Some(parsed.map_err(|rejected| RefusedRow { line: self.line, rejected, row: self.row.clone() })))
+        let parsed = read.and_then(|()| self.parse());
+        Ok(Some(parsed.map_err(|rejected| self.rows.refused(rejected))))
     }
 
     fn parse(&mut self) -> Result<RegisterRow, Rejected> {
-        if self.row.len() != self.columns.fields() {
-            let what = format!("the row has {} fields, the header {}", self.row.len(), self.columns.fields());
-            return Err(Rejected::new(Reason::Form, what));
-        }
         let (school, day) = self.place()?;
-        let field = |column| self.columns.field(&self.row, column).unwrap_or_default();
+        let field = |column| self.columns.field(self.rows.row(), column).unwrap_or_default();
         let half = Half::parse(&text(field(2))).map_err(|e| Rejected::new(Reason::Session, e))?;
         let session = Session::new(day, half);
         let upn = Upn::parse_bytes(field(3)).map_err(|e| Rejected::new(Reason::Upn, e))?;
@@ -103,7 +118,7 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
 
     /// School and day, checked once as long as they stay the same.
     fn place(&mut self) -> Result<(Urn, Day), Rejected> {
-        let field = |column| self.columns.field(&self.row, column).unwrap_or_default();
+        let field = |column| self.columns.field(self.rows.row(), column).unwrap_or_default();
         let (urn, date) = (field(0), field(1));
         if let Some(place) = self.last.place
             && self.last.urn_and_date.strip_prefix(urn).is_some_and(|rest| rest == date)
@@ -113,10 +128,20 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         }
         let school = Urn::parse(&text(urn)).map_err(|e| Rejected::new(Reason::SchoolUrn, e))?;
         let day = Day::parse(&text(date)).map_err(|e| Rejected::new(Reason::Date, e))?;
+        let urn_and_date = [urn, date].concat();
+        self.year(day)?;
         self.admission.school(school, day)?;
-        self.last.urn_and_date = [urn, date].concat();
+        self.last.urn_and_date = urn_and_date;
         self.last.place = Some((school, day));
         Ok((school, day))
+    }
+
+    fn year(&mut self, day: Day) -> Result<(), Rejected> {
+        let year = SchoolYear::of(day);
+        let Some(last) = self.last_year.filter(|last| year > last.year) else { return Ok(()) };
+        *self.later.entry(year).or_default() += 1;
+        let what = format!("{day} lies in the school year {year}, after {}, {}", last.year, last.why);
+        Err(Rejected::of_field(Reason::FutureDate, "date", what))
     }
 
     fn stamp(&mut self, session: Session) -> Timestamp {
@@ -152,6 +177,31 @@ mod tests {
         let stamps: Vec<String> =
             read(file).into_iter().map(|r| r.unwrap().mark.revision.revised_at.to_string()).collect();
         assert_eq!(stamps, ["2025-09-03T08:00:00.000001Z", "2025-09-03T08:00:00.000002Z"]);
+    }
+
+    #[test]
+    fn rows_of_a_newer_file_are_numbered_on() {
+        let file = "school_urn,date,session,upn,code\n900001,2025-09-03,AM,R900001000001,I\n";
+        let mut rows = RegistersCsv::new(file.as_bytes(), Admission::Anyone).unwrap().after(41);
+        let row = rows.next_row().unwrap().unwrap().unwrap();
+        assert_eq!((row.number, rows.number()), (42, 42));
+        assert_eq!(row.mark.revision.revised_at.to_string(), "2025-09-03T08:00:00.000042Z");
+    }
+
+    #[test]
+    fn rows_of_school_years_after_the_last_are_refused_and_counted_by_year() {
+        let rows = ["2025-07-31", "2199-09-03", "2025-08-01", "2025-08-02"]
+            .map(|day| format!("900001,{day},AM,R900001000001,/\n"));
+        let file = format!("school_urn,date,session,upn,code\n{}", rows.concat());
+        let last_year = LastYear { year: SchoolYear::beginning(2024), why: "the last; mend the date" };
+        let mut rows = RegistersCsv::new(file.as_bytes(), Admission::Anyone).unwrap().until(last_year);
+        let read: Vec<_> = std::iter::from_fn(|| rows.next_row().unwrap()).collect();
+        assert!(read[0].is_ok() && read[1..].iter().all(Result::is_err));
+        let told = read[2].as_ref().unwrap_err();
+        let what = "line 4, date: 2025-08-01 lies in the school year 2025/26, after 2024/25, the last; mend the date";
+        assert_eq!((told.rejected.reason, told.to_string()), (Reason::FutureDate, what.to_owned()));
+        let later: Vec<_> = rows.later_years().iter().map(|(year, count)| (year.to_string(), *count)).collect();
+        assert_eq!(later, [("2025/26".to_owned(), 2), ("2199/00".to_owned(), 1)]);
     }
 
     #[test]

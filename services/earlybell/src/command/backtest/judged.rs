@@ -6,7 +6,7 @@ use anyhow::bail;
 use attendance::backtest::{Known, Newest, Outcome, pupil};
 use attendance::enrolment::Roster;
 use attendance::judge::Standard;
-use attendance::{SchoolYear, Session, Upn};
+use attendance::{Half, SchoolYear, Session, Upn};
 use rustc_hash::FxHashMap;
 use std::thread;
 
@@ -23,18 +23,24 @@ pub(crate) struct Judged {
     pub(crate) year: SchoolYear,
     pub(crate) registers: usize,
     pub(crate) marks: usize,
+    /// Marks before the school year before: not judged.
+    pub(crate) other_years: usize,
     pub(crate) refused: Refused,
     /// By UPN.
     pub(crate) pupils: Vec<Pupil>,
 }
 
-pub(crate) fn judge(mut input: Input, standard: Standard<'_>, refused: Refused) -> anyhow::Result<Judged> {
-    let Some(year) = input.last_year() else {
-        bail!("there is no mark to judge: {} rows were refused, of which --rejected tells why", refused.total())
-    };
+pub(crate) fn judge(
+    mut input: Input,
+    year: SchoolYear,
+    standard: Standard<'_>,
+    refused: Refused,
+) -> anyhow::Result<Judged> {
     let newest = input.newest();
     let mut marks = std::mem::take(&mut input.marks);
     let (registers, count) = (input.register_count(), marks.len());
+    let first = Session::new(year.previous().first_day(), Half::Am);
+    let other_years = marks.iter().filter(|known| known.mark.session < first).count();
     marks.sort_unstable_by_key(|known| known.mark.upn);
     let rosters = &input.rosters;
     let job = Job { year, standard, newest: &newest, rosters };
@@ -44,7 +50,8 @@ pub(crate) fn judge(mut input: Input, standard: Standard<'_>, refused: Refused) 
         threads.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     });
     let Ok(pupils) = pupils else { bail!("a thread ended before its work was done") };
-    Ok(Judged { year, registers, marks: count, refused, pupils: pupils.into_iter().flatten().collect() })
+    let pupils = pupils.into_iter().flatten().collect();
+    Ok(Judged { year, registers, marks: count, other_years, refused, pupils })
 }
 
 /// Cuts the marks, sorted by pupil, into parts of about one size that share no pupil.

@@ -10,15 +10,23 @@ use attendance::mark::{MinutesLate, Revision};
 use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use ingest::parse::gzip;
 use ingest::parse::pupils_csv::PupilsCsv;
-use ingest::parse::registers_csv::RegistersCsv;
+use ingest::parse::registers_csv::{LastYear, RegistersCsv};
 use ingest::validate::Admission;
 use rustc_hash::FxHashMap;
 use simulator::SchoolDay;
 use simulator::roster::write_rows;
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
+/// Which registers are taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken<'a> {
+    pub(crate) admission: Admission<'a>,
+    pub(crate) last_year: LastYear,
+}
 
 /// Everything that was read.
 #[derive(Default)]
@@ -29,18 +37,23 @@ pub(crate) struct Input {
     /// When each session begins.
     begins: FxHashMap<Session, Timestamp>,
     pub(crate) rosters: FxHashMap<Upn, Roster>,
+    /// How many rows of registers there were, the refused ones too.
+    rows: u64,
+    /// Rows that were refused for their school year.
+    later: BTreeMap<SchoolYear, u64>,
 }
 
 impl Input {
-    /// Takes a file of registers in; refused rows go to `rejected`.
+    /// Takes a file of registers in, newer than those before it; refused rows go to `rejected`.
     pub(crate) fn registers(
         &mut self,
         path: &Path,
-        admission: Admission<'_>,
+        taken: Taken<'_>,
         rejected: &mut RejectedFile,
     ) -> anyhow::Result<()> {
         let name = || path.display().to_string();
-        let mut rows = RegistersCsv::new(open(path)?, admission).with_context(name)?;
+        let rows = RegistersCsv::new(open(path)?, taken.admission).with_context(name)?;
+        let mut rows = rows.until(taken.last_year).after(self.rows);
         for column in rows.unknown_columns() {
             eprintln!("warning: {}: registers have no column {column:?}; it is passed over", name());
         }
@@ -53,6 +66,13 @@ impl Input {
                 }
             };
             self.mark(mark);
+        }
+        if rows.number() == self.rows {
+            eprintln!("warning: {}: there is no row below the header; export the registers once more", name());
+        }
+        self.rows = rows.number();
+        for (year, rows) in rows.later_years() {
+            *self.later.entry(*year).or_default() += rows;
         }
         Ok(())
     }
@@ -102,11 +122,16 @@ impl Input {
         for column in rows.unknown_columns() {
             eprintln!("warning: {}: rosters have no column {column:?}; it is passed over", name());
         }
+        let mut count = 0_u64;
         while let Some(row) = rows.next_row().with_context(name)? {
+            count += 1;
             match row {
                 Ok((upn, entry)) => _ = self.rosters.entry(upn).or_default().apply(entry),
                 Err(refused) => rejected.add(path, &refused)?,
             }
+        }
+        if count == 0 {
+            eprintln!("warning: {}: there is no row below the header; export the roster once more", name());
         }
         Ok(())
     }
@@ -119,6 +144,25 @@ impl Input {
     /// The last school year that holds a mark.
     pub(crate) fn last_year(&self) -> Option<SchoolYear> {
         self.registers.keys().map(|(_, session)| *session).max().map(Session::school_year)
+    }
+
+    /// Whether a school year holds a mark.
+    pub(crate) fn has_marks(&self, year: SchoolYear) -> bool {
+        self.registers.keys().any(|(_, session)| session.school_year() == year)
+    }
+
+    /// How many rows of registers there were.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The school years of all rows whose year is known, with their numbers, those refused for it too.
+    pub(crate) fn years(&self) -> BTreeMap<SchoolYear, u64> {
+        let mut years = self.later.clone();
+        for known in &self.marks {
+            *years.entry(known.mark.session.school_year()).or_default() += 1;
+        }
+        years
     }
 
     /// The newest session known at each moment.

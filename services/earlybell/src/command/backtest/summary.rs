@@ -19,6 +19,8 @@ pub(crate) struct Summary {
     registers: usize,
     marks: usize,
     superseded: u64,
+    /// Marks of years that are neither judged nor the one before.
+    other_years: usize,
     rejected: u64,
     rejected_by_reason: Count,
     status: Count,
@@ -61,6 +63,7 @@ impl Summary {
             registers: judged.registers,
             marks: judged.marks,
             superseded: outcomes().map(|outcome| outcome.superseded).sum(),
+            other_years: judged.other_years,
             rejected: judged.refused.total(),
             rejected_by_reason: judged.refused.0.iter().map(|(reason, count)| (reason.text(), *count)).collect(),
             status,
@@ -81,6 +84,9 @@ impl fmt::Display for Summary {
         writeln!(f, "pupils       {}", self.pupils)?;
         writeln!(f, "registers    {}", self.registers)?;
         writeln!(f, "marks        {} ({} superseded)", self.marks, self.superseded)?;
+        if self.other_years > 0 {
+            writeln!(f, "other years  {} (marks older than the year before; not judged)", self.other_years)?;
+        }
         if self.rejected > 0 {
             writeln!(f, "refused      {} rows: {}", self.rejected, counts(&self.rejected_by_reason))?;
         }

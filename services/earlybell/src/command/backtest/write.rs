@@ -82,10 +82,8 @@ impl RejectedFile {
         *self.refused.0.entry(row.rejected.reason).or_default() += 1;
         if let Some(file) = &mut self.file {
             let (line, rejected) = (row.line.to_string(), &row.rejected);
-            let fields: Vec<_> = row.row.iter().map(String::from_utf8_lossy).collect();
-            let (path, whole) = (path.display().to_string(), fields.join(","));
-            let what = rejected.what.as_str();
-            file.write_record([path.as_str(), &line, rejected.reason.text(), rejected.field, what, &whole])?;
+            let (path, what) = (path.display().to_string(), rejected.what.as_str());
+            file.write_record([path.as_str(), &line, rejected.reason.text(), rejected.field, what, &row.row])?;
         }
         Ok(())
     }
