@@ -39,7 +39,9 @@ impl Summary {
         let mut alerts: BTreeMap<String, Count> =
             rules.rules.rules().iter().map(|rule| (rule.id.text().to_owned(), levels())).collect();
         let mut changes: Count = Change::ALL.map(|change| (change.text(), 0)).into();
-        let mut alerts_by_locality: BTreeMap<String, Count> = BTreeMap::new();
+        let localities = rules.policy.iter().flat_map(|policy| &policy.localities);
+        let mut alerts_by_locality: BTreeMap<String, Count> =
+            localities.map(|locality| (locality.clone(), levels())).collect();
         for pupil in &judged.pupils {
             *status.entry(pupil.outcome.status.text()).or_default() += 1;
             for episode in &pupil.outcome.episodes {

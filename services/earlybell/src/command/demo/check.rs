@@ -162,6 +162,8 @@ async fn alerts(ground: &Ground, tables: &Tables, problems: &mut Problems) -> an
 fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) {
     let policy = &ground.policy;
     let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+    let none = || Level::ALL.map(|level| (level.text(), 0)).into();
+    found.alerts.extend(policy.localities.iter().map(|locality| (locality.clone(), none())));
     for (upn, record) in &tables.records {
         let (roster, last) = (tables.rosters.get(upn), year.last_day());
         let home = roster.and_then(|roster| roster.home_locality(last));
@@ -169,7 +171,7 @@ fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) 
         let school = roster.and_then(|roster| roster.school(last)).or_else(by_marks);
         let locality = policy.locality_of(home, school).unwrap_or("none").to_owned();
         *found.pupils.entry(locality.clone()).or_default() += 1;
-        let levels = found.alerts.entry(locality).or_insert_with(|| Level::ALL.map(|level| (level.text(), 0)).into());
+        let levels = found.alerts.entry(locality).or_insert_with(none);
         for episode in episodes(&History { previous: None, present: record }, standard) {
             *levels.entry(episode.gravest.text()).or_default() += 1;
         }
