@@ -268,7 +268,7 @@ async fn a_database_that_cuts_its_connections_costs_nothing_but_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
-    let mut installation = Installation::start(2).await;
+    let installation = Installation::start(2).await;
     let sendings = stream(5, SIZE);
     let process = installation.service("rules", None);
     let producer = producer(&installation);
@@ -297,10 +297,15 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     let rules = "[[rule]]\nid = \"year-to-date\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = 10\n\
          levels = { persistent = \"20%\", severe = \"40%\" }\n";
     fs::write(path("rules.toml"), rules).unwrap();
+    let sent = async || installation.sent().await.values().map(std::collections::BTreeMap::len).sum::<usize>();
+    let before = sent().await;
     let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);
     assert!(told.contains("rule year-to-date: changed") && told.contains("rule term: gone"), "{told}");
-    installation.policy = policy::Policy::read(&policy::Files::load(&folder).unwrap()).unwrap().0;
-    let expected = expected(&installation.policy, &sendings);
+    let counted = told.lines().find_map(|line| line.strip_prefix("alerts: ")).unwrap();
+    let counted: usize =
+        counted.split(", ").map(|part| part.split_once(' ').unwrap().0.parse::<usize>().unwrap()).sum();
+    let in_force = policy::Policy::read(&policy::Files::load(&folder).unwrap()).unwrap().0;
+    let expected = expected(&in_force, &sendings);
     let open = expected.values().map(|outcome| outcome.wanted.len()).sum::<usize>();
     support::wait_until(Duration::from_secs(30), "all to be judged by the new rules", async || {
         let mut found = 0;
@@ -313,6 +318,7 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     .await
     .unwrap();
     installation.settled(&store).await;
+    assert_eq!(sent().await - before, counted, "as many changes as were foretold");
     installation.check(&store, &expected).await;
 
     let (upn, _) = expected.iter().find(|(_, outcome)| !outcome.wanted.is_empty()).unwrap();

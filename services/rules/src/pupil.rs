@@ -6,9 +6,10 @@ use attendance::evidence::Evidence;
 use attendance::judge::{Fold, History};
 use attendance::mark::Revision;
 use attendance::record::{Applied, Record};
-use attendance::rule::RuleId;
+use attendance::rule::{Level, RuleId};
 use attendance::{Mark, SchoolYear, Session, Upn, Urn};
 use installation::InForce;
+use store::published::PublishedRow;
 use uuid::Uuid;
 
 /// What was last published for a school year and rule.
@@ -18,6 +19,24 @@ pub(crate) struct PublishedAlert {
     pub(crate) rule: RuleId,
     pub(crate) alert: Uuid,
     pub(crate) published: Published,
+}
+
+impl PublishedAlert {
+    /// As the table holds it; else what is wrong with the row.
+    pub(crate) fn of_row(row: &PublishedRow) -> Result<Self, &'static str> {
+        let count = |number: i32| u32::try_from(number).map_err(|_| "a count below nought");
+        Ok(Self {
+            year: SchoolYear::beginning(row.school_year),
+            rule: RuleId::parse(&row.rule).map_err(|_| "a rule without a name")?,
+            alert: Uuid::parse_str(&row.alert_id).map_err(|_| "an alert without an id")?,
+            published: Published {
+                level: u8::try_from(row.level).ok().and_then(Level::from_number),
+                since: Session::from_number(row.since),
+                episode: count(row.episode)?,
+                version: count(row.version)?,
+            },
+        })
+    }
 }
 
 /// A change that judging asks for.

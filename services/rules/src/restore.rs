@@ -7,16 +7,13 @@ use crate::effects::{Effects, Held, Rows};
 use crate::memory::{Memory, Named};
 use crate::partition::{Partition, work_error};
 use crate::pupil::PublishedAlert;
-use attendance::alert::Published;
-use attendance::rule::{Level, RuleId};
-use attendance::{SchoolYear, Session, Upn};
+use attendance::{SchoolYear, Upn};
 use proto::Event;
 use std::collections::BTreeSet;
 use store::published::PublishedRow;
 use store::record::RecordRow;
 use store::{enrolment, held, outbox, published, record};
 use transport::consumer::{Start, WorkError};
-use uuid::Uuid;
 
 /// Outbox rows read at once.
 const OUTBOX_PAGE: u32 = 1_000;
@@ -238,19 +235,9 @@ impl Partition {
         if self.memory.held.contains_key(&upn) {
             return Ok(());
         }
-        let wrong =
-            |what: &str| WorkError::Fatal(format!("a published row of partition {} has {what}", self.part).into());
-        let rule = RuleId::parse(&row.rule).map_err(|_| wrong("a rule without a name"))?;
-        let alert = Uuid::parse_str(&row.alert_id).map_err(|_| wrong("an alert without an id"))?;
-        let count = |number: i32| u32::try_from(number).map_err(|_| wrong("a count below nought"));
-        let published = Published {
-            level: u8::try_from(row.level).ok().and_then(Level::from_number),
-            since: Session::from_number(row.since),
-            episode: count(row.episode)?,
-            version: count(row.version)?,
-        };
-        let year = SchoolYear::beginning(row.school_year);
-        self.memory.pupils.entry(upn).or_default().publish(PublishedAlert { year, rule, alert, published });
+        let wrong = |what| WorkError::Fatal(format!("a published row of partition {} has {what}", self.part).into());
+        let alert = PublishedAlert::of_row(row).map_err(wrong)?;
+        self.memory.pupils.entry(upn).or_default().publish(alert);
         Ok(())
     }
 

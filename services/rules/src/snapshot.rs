@@ -2,15 +2,18 @@
 //! folded without taking over or writing. The state is that of `next_offset`, which comes with it.
 
 use crate::memory::{Memory, Named};
+use crate::pupil::PublishedAlert;
+use attendance::alert::{Change, Direction};
 use attendance::enrolment::Roster;
 use attendance::judge::{Finding, Fold, History};
 use attendance::record::Record;
 use attendance::{SchoolYear, Upn};
 use installation::InForce;
 use proto::{ContractError, Event};
+use std::collections::BTreeMap;
 use store::position::Position;
 use store::record::RecordRow;
-use store::{Store, StoreError, enrolment, position, record};
+use store::{Store, StoreError, enrolment, position, published, record};
 use transport::{Connection, ReadError, Topic, read_range};
 
 /// Why records could not be read.
@@ -22,6 +25,14 @@ pub enum SnapshotError {
     /// Kafka.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A row of published alerts does not read.
+    #[error("a published row of partition {part} has {what}; restore the table from a backup")]
+    Published {
+        /// The partition.
+        part: u32,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A stored row or an event does not decode.
     #[error("{what} does not decode: {error}; its pupil is held or about to be, see `earlybell dead-letters list`")]
     Contract {
@@ -77,6 +88,33 @@ impl Snapshot {
     /// A pupil's record and roster.
     pub fn pupil(&self, upn: Upn) -> Option<(&Record, &Roster)> {
         self.memory.pupils.get(&upn).map(|pupil| (&pupil.record, &pupil.roster))
+    }
+
+    /// How many alert changes another policy would make in a school year, by what would happen. Nothing is written.
+    ///
+    /// # Errors
+    /// As the database answers; a row of published alerts does not read.
+    pub async fn would_change(
+        &mut self,
+        store: &Store,
+        part: u32,
+        year: SchoolYear,
+        policy: &InForce,
+    ) -> Result<BTreeMap<Change, u64>, SnapshotError> {
+        let native = i32::try_from(part).unwrap_or(i32::MAX);
+        for row in published::load_partition(store, native).await? {
+            let upn = u64::try_from(row.upn).ok().and_then(Upn::from_number);
+            let Some(pupil) = upn.and_then(|upn| self.memory.pupils.get_mut(&upn)) else { continue };
+            let wrong = |what| SnapshotError::Published { part, what };
+            pupil.publish(PublishedAlert::of_row(&row).map_err(wrong)?);
+        }
+        let mut changes = BTreeMap::new();
+        for pupil in self.memory.pupils.values_mut() {
+            for wanted in pupil.judge(year, policy, Direction::Any) {
+                *changes.entry(wanted.difference.change).or_default() += 1;
+            }
+        }
+        Ok(changes)
     }
 
     async fn load(

@@ -1,14 +1,17 @@
 //! `earlybell apply DIR`: puts a policy in force, after verifying all of it and telling what changes. Going back to an old
 //! policy is applying it again: it becomes a new version, so that two rule sets never share one.
 
-use super::installation::{Actor, block_on, settings, store as open};
+use super::installation::{Actor, block_on, clock, connection, founded, settings, store as open};
 use crate::command::check;
 use ::installation::{InForce, InForceError};
 use anyhow::{Context, bail};
+use attendance::alert::Change;
 use clap::Args;
 use policy::{Files, Policy};
+use rules::snapshot::Snapshot;
 use service::clock::Clock;
-use std::collections::BTreeSet;
+use service::config::Settings;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +25,9 @@ pub(crate) struct Apply {
     /// Does not ask.
     #[arg(long)]
     yes: bool,
+    /// Does nothing where a policy is in force already: for start scripts.
+    #[arg(long)]
+    if_none: bool,
     #[command(flatten)]
     actor: Actor,
 }
@@ -33,9 +39,21 @@ impl Apply {
         let settings = settings(config)?;
         block_on(async {
             let store = open(&settings, "apply").await?;
+            if self.if_none
+                && let Some(version) = policy_set::version(&store).await?
+            {
+                println!("version {version} is in force; nothing was changed");
+                store.close().await;
+                return Ok(ExitCode::SUCCESS);
+            }
             let before = in_force(&store).await?;
             for line in changes(before.as_ref().map(|before| &before.policy), &policy) {
                 println!("{line}");
+            }
+            if let Some(before) = &before
+                && (before.policy.rules != policy.rules || before.policy.calendars != policy.calendars)
+            {
+                println!("{}", alerts(&settings, &store, policy).await);
             }
             if !self.yes && !asked()? {
                 bail!("nothing was changed");
@@ -103,6 +121,34 @@ fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
         lines.push("calendars: changed; every pupil is judged anew".to_owned());
     }
     lines
+}
+
+/// How many alerts would change, in words. A count that cannot be made now is no reason to refuse the policy.
+async fn alerts(settings: &Settings, store: &Store, policy: Policy) -> String {
+    match would_change(settings, store, policy).await {
+        Ok(changes) if changes.is_empty() => "alerts: none changes".to_owned(),
+        Ok(changes) => {
+            let told: Vec<String> =
+                changes.iter().map(|(change, count)| format!("{count} {}", change.text())).collect();
+            format!("alerts: {}", told.join(", "))
+        }
+        Err(error) => format!("alerts: what would change could not be counted ({error:#})"),
+    }
+}
+
+async fn would_change(settings: &Settings, store: &Store, policy: Policy) -> anyhow::Result<BTreeMap<Change, u64>> {
+    let installation = founded(store).await?;
+    let year = clock(&installation).present_year();
+    let connection = connection(settings, "apply");
+    let wanted = InForce { version: 0, policy };
+    let mut changes = BTreeMap::new();
+    for part in 0..u32::try_from(installation.event_partitions)? {
+        let mut snapshot = Snapshot::read(store, &connection, part, &[year.previous(), year], None).await?;
+        for (change, count) in snapshot.would_change(store, part, year, &wanted).await? {
+            *changes.entry(change).or_default() += count;
+        }
+    }
+    Ok(changes)
 }
 
 fn asked() -> anyhow::Result<bool> {
