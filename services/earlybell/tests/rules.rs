@@ -297,11 +297,17 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     let rules = "[[rule]]\nid = \"year-to-date\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = 10\n\
          levels = { persistent = \"20%\", severe = \"40%\" }\n";
     fs::write(path("rules.toml"), rules).unwrap();
+    // What ingest does: the newest session is the installation's time.
+    let newest = sendings.iter().map(|sending| sending.session.number()).max().unwrap();
+    let mut tx = store.begin().await.unwrap();
+    store::installation::forward(&mut tx, newest).await.unwrap();
+    tx.commit().await.unwrap();
     let sent = async || installation.sent().await.values().map(std::collections::BTreeMap::len).sum::<usize>();
     let before = sent().await;
     let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);
     assert!(told.contains("rule year-to-date: changed") && told.contains("rule term: gone"), "{told}");
     let counted = told.lines().find_map(|line| line.strip_prefix("alerts: ")).unwrap();
+    assert!(counted.starts_with(|first: char| first.is_ascii_digit()), "{told}");
     let counted: usize =
         counted.split(", ").map(|part| part.split_once(' ').unwrap().0.parse::<usize>().unwrap()).sum();
     let in_force = policy::Policy::read(&policy::Files::load(&folder).unwrap()).unwrap().0;
