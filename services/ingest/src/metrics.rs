@@ -46,6 +46,11 @@ service::metrics! {
 pub(crate) struct Course(pub(crate) Metrics);
 
 impl Observer for Course {
+    fn vacated(&self, at: &TopicPartition) {
+        // What was never told is not there to be removed.
+        self.0.lag_messages.remove_label_values(&[&*at.topic, &at.partition.to_string()]).ok();
+    }
+
     fn fenced(&self, at: &TopicPartition, cause: &str) {
         self.0.fenced_total.inc();
         tracing::warn!(place = %at, cause, "somebody else has taken the partition over");
@@ -66,5 +71,23 @@ impl Observer for Course {
 
     fn broker_error(&self, reason: &str) {
         tracing::warn!(reason, "kafka reported an error that passes by itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::metrics::{Registry, text};
+
+    #[test]
+    fn a_partition_that_went_to_another_process_is_shown_there_only() {
+        let registry = Registry::new();
+        let course = Course(Metrics::register(&registry).unwrap());
+        for partition in [3, 4] {
+            course.lag(&TopicPartition { topic: "registers".into(), partition }, 7);
+        }
+        course.vacated(&TopicPartition { topic: "registers".into(), partition: 3 });
+        let shown = text(&registry).unwrap();
+        assert!(shown.contains("partition=\"4\"") && !shown.contains("partition=\"3\""), "{shown}");
     }
 }

@@ -129,6 +129,14 @@ service::metrics! {
 pub(crate) struct Course(pub(crate) Metrics);
 
 impl Observer for Course {
+    fn vacated(&self, at: &TopicPartition) {
+        let partition = at.partition.to_string();
+        for gauges in [&self.0.gaps, &self.0.gap_age_seconds, &self.0.lag_messages] {
+            // What was never told is not there to be removed.
+            gauges.remove_label_values(&[&partition]).ok();
+        }
+    }
+
     fn fenced(&self, at: &TopicPartition, cause: &str) {
         self.0.fenced_total.inc();
         tracing::warn!(partition = at.partition, cause, "somebody else has taken the partition over");
@@ -145,5 +153,27 @@ impl Observer for Course {
 
     fn broker_error(&self, reason: &str) {
         tracing::warn!(reason, "kafka reported an error that passes by itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::metrics::{Registry, text};
+
+    #[test]
+    fn a_partition_that_went_to_another_process_is_shown_there_only() {
+        let registry = Registry::new();
+        let course = Course(Metrics::register(&registry).unwrap());
+        for partition in [3, 4] {
+            let label = [&partition.to_string()];
+            course.0.gaps.with_label_values(&label).set(1);
+            course.0.gap_age_seconds.with_label_values(&label).set(61);
+            course.lag(&TopicPartition { topic: "alerts".into(), partition }, 7);
+        }
+        course.vacated(&TopicPartition { topic: "alerts".into(), partition: 3 });
+        let shown = text(&registry).unwrap();
+        assert_eq!(shown.matches("partition=\"4\"").count(), 3, "{shown}");
+        assert!(!shown.contains("partition=\"3\""), "{shown}");
     }
 }

@@ -106,6 +106,17 @@ fn seconds(from: i64, to: Timestamp) -> f64 {
 pub(crate) struct Course(pub(crate) Metrics);
 
 impl Observer for Course {
+    fn vacated(&self, at: &TopicPartition) {
+        let metrics = &self.0;
+        let partition = at.partition.to_string();
+        let shown =
+            [&metrics.held_pupils, &metrics.lag_messages, &metrics.checkpoint_age_seconds, &metrics.outbox_age_seconds];
+        for gauges in shown {
+            // What was never told is not there to be removed.
+            gauges.remove_label_values(&[&partition]).ok();
+        }
+    }
+
     fn fenced(&self, _at: &TopicPartition, _cause: &str) {
         self.0.fenced_total.inc();
     }
@@ -121,5 +132,27 @@ impl Observer for Course {
 
     fn broker_error(&self, reason: &str) {
         tracing::warn!(reason, "kafka reported an error that passes by itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::metrics::{Registry, text};
+
+    #[test]
+    fn a_partition_that_went_to_another_process_is_shown_there_only() {
+        let registry = Registry::new();
+        let course = Course(Metrics::register(&registry).unwrap());
+        let now = Timestamp::from_micros(60_000_000);
+        for (part, partition) in [(3, 3), (4, 4)] {
+            course.0.held(part, 1);
+            course.0.ages(part, Some(0), Some(0), now);
+            course.lag(&TopicPartition { topic: "events".into(), partition }, 7);
+        }
+        course.vacated(&TopicPartition { topic: "events".into(), partition: 3 });
+        let shown = text(&registry).unwrap();
+        assert_eq!(shown.matches("partition=\"4\"").count(), 4, "{shown}");
+        assert!(!shown.contains("partition=\"3\""), "{shown}");
     }
 }

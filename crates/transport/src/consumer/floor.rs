@@ -260,6 +260,7 @@ where
         self.hatches.remove(at);
         self.ledgers.remove(at);
         self.budget.forget(at);
+        self.observer.vacated(at);
     }
 
     fn tell(&mut self, answer: Answer) -> Result<(), ConsumerError> {

@@ -12,6 +12,8 @@ pub trait Observer: Send + Sync + 'static {
     fn claimed(&self, _at: &TopicPartition, _start: Start) {}
     /// We no longer have it.
     fn revoked(&self, _at: &TopicPartition, _why: Release) {}
+    /// Nobody here works on it any more: what was told of it holds no longer.
+    fn vacated(&self, _at: &TopicPartition) {}
     /// A batch is durable.
     fn batch(&self, _at: &TopicPartition, _load: Load) {}
     /// A worker was refused; it will take over again if the group still names us.

@@ -1,11 +1,11 @@
 //! A database in memory with the one thing that matters: a position row a partition with a version, moved by
 //! compare-and-set. Takes messages through `Clerk`s, gives what was applied. Keeps who claimed, and the faults to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
-use transport::{Message, Next, Release, Start, TopicPartition, WorkError, Worker};
+use transport::{Message, Next, Observer, Release, Start, TopicPartition, WorkError, Worker};
 
 use crate::ground::PATIENCE;
 
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) claims: Vec<(&'static str, TopicPartition)>,
     pub(crate) fenced: Vec<(&'static str, TopicPartition)>,
     pub(crate) releases: Vec<(&'static str, Release)>,
+    /// The partitions of which a member shows the lag.
+    pub(crate) shown: BTreeSet<(&'static str, TopicPartition)>,
     pub(crate) largest_batch: usize,
     pub(crate) batches: usize,
 }
@@ -92,6 +94,22 @@ impl Book {
             if condition(&state) { Ok(()) } else { Err(seen()) }
         };
         support::wait_until(PATIENCE, what, look).await.expect("in time");
+    }
+}
+
+/// Notes in the book what a member shows.
+pub(crate) struct Onlooker {
+    pub(crate) book: Book,
+    pub(crate) name: &'static str,
+}
+
+impl Observer for Onlooker {
+    fn vacated(&self, at: &TopicPartition) {
+        self.book.state().shown.remove(&(self.name, at.clone()));
+    }
+
+    fn lag(&self, at: &TopicPartition, _messages: u64) {
+        self.book.state().shown.insert((self.name, at.clone()));
     }
 }
 

@@ -32,6 +32,11 @@ async fn a_member_comes_and_a_member_goes_and_every_message_is_applied_once(grou
     .await;
     producer.send_all(numbered(&topic, 1200..1800)).await.expect("acknowledged");
     book.holds(0..1800).await;
+    book.until("each to show its own share, and nothing of the other's", |state| {
+        let shown = |who| state.shown.iter().filter(|(name, _)| *name == who).count();
+        shown("first") == 3 && shown("second") == 3
+    })
+    .await;
     assert!(book.state().releases.contains(&("first", Release::Orderly)));
     assert_eq!(book.state().fenced, [], "an orderly hand-over refuses nobody");
 

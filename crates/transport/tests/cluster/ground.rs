@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transport::{
-    Connection, ConsumerConfig, ConsumerError, Embedded, NoObserver, Outgoing, Producer, ProducerConfig,
-    TopicPartition, run,
+    Connection, ConsumerConfig, ConsumerError, Embedded, Outgoing, Producer, ProducerConfig, TopicPartition, run,
 };
 
-use crate::book::{Book, Clerk};
+use crate::book::{Book, Clerk, Onlooker};
 
 /// The longest that anything in a story may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -74,9 +73,9 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn start(config: ConsumerConfig, book: &Book, name: &'static str) -> Self {
         let shutdown = CancellationToken::new();
-        let book = book.clone();
+        let (book, onlooker) = (book.clone(), Onlooker { book: book.clone(), name });
         let factory = move |at: &TopicPartition| Clerk::new(&book, at, name);
-        let task = run(config, factory, shutdown.clone(), NoObserver);
+        let task = run(config, factory, shutdown.clone(), onlooker);
         // A member is its own service here; nothing else waits for it but the story.
         let task = tokio_util::task::TaskTracker::new().spawn(task);
         Self { shutdown, task }
