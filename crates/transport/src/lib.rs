@@ -14,7 +14,7 @@ mod read;
 pub mod topic;
 
 pub use admin::{Admin, AdminError, Difference, Ensured, TopicSpec, Watermarks};
-pub use connection::Connection;
+pub use connection::{Connection, UnsupportedError};
 pub use consumer::{
     Cause, ConsumerConfig, ConsumerError, Load, Next, NoObserver, Observer, Release, Start, WorkError, Worker, run,
 };

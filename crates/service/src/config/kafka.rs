@@ -121,8 +121,10 @@ impl Kafka {
             set("sasl.username", self.sasl_username.clone().unwrap_or_default());
             set("sasl.password", self.sasl_password.as_ref().map(|p| p.expose().to_owned()).unwrap_or_default());
         }
-        if let Some(file) = self.ca_file.as_ref().filter(|_| self.security.is_encrypted()) {
-            set("ssl.ca.location", file.show());
+        if self.security.is_encrypted() {
+            // An OpenSSL that was built along looks for the system's certificates where no system has them: librdkafka is
+            // told to look itself.
+            set("ssl.ca.location", self.ca_file.as_ref().map_or_else(|| "probe".to_owned(), Setting::show));
         }
         properties
     }

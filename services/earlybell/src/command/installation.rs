@@ -12,9 +12,12 @@ use store::installation::{self, Installation};
 use store::{Options, Store, audit};
 use transport::Connection;
 
-/// The settings of this process.
+/// The settings of this process, if this build can do what they ask for.
 pub(crate) fn settings(config: Option<PathBuf>) -> anyhow::Result<Settings> {
-    Ok(Settings::load(&Sources::of_process(config))?)
+    let settings = Settings::load(&Sources::of_process(config))?;
+    let security = settings.kafka.security.text();
+    connection(&settings, "").check().with_context(|| format!("the setting kafka.security is {security}"))?;
+    Ok(settings)
 }
 
 /// Where Kafka is; `client` is shown by the brokers.
