@@ -22,6 +22,9 @@ pub(crate) struct Apply {
     /// Does not ask.
     #[arg(long)]
     yes: bool,
+    /// Does nothing where a policy is in force already: for start scripts.
+    #[arg(long)]
+    if_none: bool,
     #[command(flatten)]
     actor: Actor,
 }
@@ -33,6 +36,13 @@ impl Apply {
         let settings = settings(config)?;
         block_on(async {
             let store = open(&settings, "apply").await?;
+            if self.if_none
+                && let Some(version) = policy_set::version(&store).await?
+            {
+                println!("version {version} is in force; nothing was changed");
+                store.close().await;
+                return Ok(ExitCode::SUCCESS);
+            }
             let before = in_force(&store).await?;
             for line in changes(before.as_ref().map(|before| &before.policy), &policy) {
                 println!("{line}");
