@@ -1,7 +1,7 @@
 //! Settings from their layers: which layer wins, what is refused, and that every mistake is told at once.
 
 use service::config::{Settings, SettingsError, Sources};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A folder for a test's files.
@@ -175,6 +175,18 @@ fn no_secret_is_shown_by_anything_that_shows_settings() {
 }
 
 #[test]
+fn encrypted_connections_trust_the_file_that_is_given_else_the_systems_authorities() {
+    let trusted = |environment: &[(&str, &str)]| {
+        let settings = load(None, environment).unwrap();
+        settings.kafka.security_properties().get("ssl.ca.location").cloned()
+    };
+    let ssl = ("EARLYBELL__KAFKA__SECURITY", "ssl");
+    assert_eq!(trusted(&[]), None);
+    assert_eq!(trusted(&[ssl]).as_deref(), Some("probe"));
+    assert_eq!(trusted(&[ssl, ("EARLYBELL__KAFKA__CA_FILE", "/ca.pem")]).as_deref(), Some("/ca.pem"));
+}
+
+#[test]
 fn no_mistake_shows_a_secret() {
     let files = Files::new();
     let broken = files.write("earlybell.toml", "[database]\nurl = \"postgres://hunter2\n");
@@ -239,6 +251,17 @@ fn the_example_file_says_what_the_defaults_are() {
     };
     assert_eq!(values(&by_example), values(&load(None, &[]).unwrap()));
     assert!(by_example.dump_redacted().lines().filter(|line| line.contains("earlybell.toml:")).count() > 30);
+}
+
+#[test]
+fn operators_find_the_example_among_the_deployment_files() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/earlybell.example.toml");
+    if std::env::var_os("WRITE_EXAMPLE").is_some() {
+        std::fs::write(&path, Settings::example()).unwrap();
+    }
+    let example = std::fs::read_to_string(&path).unwrap_or_default();
+    let remedy = "write it anew: WRITE_EXAMPLE=1 cargo test -p service --test settings";
+    assert!(example == Settings::example(), "{} is not what the settings are; {remedy}", path.display());
 }
 
 #[test]
