@@ -203,6 +203,10 @@ macro_rules! metrics {
         }
 
         impl $name {
+            /// The names of all of them as Prometheus knows them; a histogram's without its suffixes.
+            $visibility const NAMES: &'static [&'static str] =
+                &[$(::std::concat!("earlybell_", $service, "_", ::std::stringify!($field))),+];
+
             /// Registers all of them, every closed label at 0.
             ///
             /// # Errors
@@ -315,6 +319,15 @@ mod tests {
         ] {
             assert_shows(&registry, line);
         }
+    }
+
+    #[test]
+    fn a_metric_is_known_by_its_name_before_any_label_of_it_is() {
+        let registry = Registry::new();
+        Counted::register(&registry).unwrap();
+        assert!(!shown(&registry).iter().any(|line| line.contains("earlybell_test_lag_messages")));
+        assert!(Counted::NAMES.contains(&"earlybell_test_lag_messages"), "{:?}", Counted::NAMES);
+        assert_eq!(Counted::NAMES.len(), 6);
     }
 
     #[test]
