@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts into .tools what `make lint` needs beyond the Rust toolchain: cargo-deny, cargo-machete, typos.
+# Puts into .tools what `make lint` needs beyond the Rust toolchain: cargo-deny, cargo-machete, typos, check-jsonschema.
 # A tool of the wanted version on the PATH or in .tools is taken as it is. Safe to run several times at once.
 # Prints the folders to put on the PATH, separated by a colon, on stdout.
 set -eu
@@ -9,7 +9,7 @@ mkdir -p "$tools/bin"
 exec 9>"$tools/lock"
 if command -v flock >/dev/null; then flock 9; fi
 
-PATH=$tools/bin:$tools/typos/bin:$PATH
+PATH=$tools/bin:$tools/typos/bin:$tools/check-jsonschema/bin:$PATH
 export PATH
 
 # cargo_tool NAME VERSION: VERSION is the leading part of it, such as 0.20.
@@ -25,15 +25,20 @@ cargo_tool() {
 cargo_tool cargo-deny 0.20
 cargo_tool cargo-machete 0.9
 
+# python_tool NAME: from PyPI, in an environment of its own.
 # The program itself is asked: a launcher left on the PATH by a version manager answers `command -v`, yet does not run.
-if ! typos --version >/dev/null 2>&1; then
+python_tool() {
+    if "$1" --version >/dev/null 2>&1; then return; fi
     if ! command -v python3 >/dev/null; then
-        echo "install-tools: python3 is missing, so typos cannot be installed: install python3 and python3-venv," \
-            "or put typos on the PATH" >&2
+        echo "install-tools: python3 is missing, so $1 cannot be installed: install python3 and python3-venv," \
+            "or put $1 on the PATH" >&2
         exit 1
     fi
-    rm -rf "$tools/typos"
-    python3 -m venv "$tools/typos"
-    "$tools/typos/bin/pip" install -q typos >&2
-fi
-echo "$tools/bin:$tools/typos/bin"
+    rm -rf "${tools:?}/$1"
+    python3 -m venv "$tools/$1"
+    "$tools/$1/bin/pip" install -q "$1" >&2
+}
+
+python_tool typos
+python_tool check-jsonschema
+echo "$tools/bin:$tools/typos/bin:$tools/check-jsonschema/bin"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, clippy, documentation, dependencies and spelling: warnings are errors.
+# Formatting, clippy, documentation, dependencies, deployment files and spelling: warnings are errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,4 +11,5 @@ cargo clippy --locked --workspace --all-targets -- -D warnings
 cargo doc --workspace --no-deps --document-private-items --quiet
 cargo deny check bans licenses sources
 cargo machete
+scripts/check-deploy.sh
 typos
