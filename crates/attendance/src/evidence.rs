@@ -64,6 +64,9 @@ impl Evidence {
         };
         match change {
             Change::Raised | Change::Escalated | Change::Reduced => figures,
+            Change::Cleared if matches!(self.measured, Measured::Run { .. }) => {
+                format!("The days in a row without leave have ended. {figures}")
+            }
             Change::Cleared => format!("Recovered. {figures}"),
             Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
         }

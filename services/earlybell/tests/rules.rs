@@ -297,11 +297,7 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     let rules = "[[rule]]\nid = \"year-to-date\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = 10\n\
          levels = { persistent = \"20%\", severe = \"40%\" }\n";
     fs::write(path("rules.toml"), rules).unwrap();
-    // What ingest does: the newest session is the installation's time.
-    let newest = sendings.iter().map(|sending| sending.session.number()).max().unwrap();
-    let mut tx = store.begin().await.unwrap();
-    store::installation::forward(&mut tx, newest).await.unwrap();
-    tx.commit().await.unwrap();
+    installation.forward(&store, &sendings).await;
     let sent = async || installation.sent().await.values().map(std::collections::BTreeMap::len).sum::<usize>();
     let before = sent().await;
     let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);

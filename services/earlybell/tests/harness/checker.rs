@@ -2,7 +2,7 @@
 //! docs/invariants.md.
 
 use super::Installation;
-use super::registers::YEAR;
+use super::registers::{Sending, YEAR};
 use attendance::Upn;
 use attendance::backtest::Outcome;
 use attendance::record::YearRecord;
@@ -39,6 +39,14 @@ impl Installation {
         })
         .await
         .unwrap();
+    }
+
+    /// What ingest does, where none runs: the newest session is the installation's time.
+    pub(crate) async fn forward(&self, store: &Store, sendings: &[Sending]) {
+        let newest = sendings.iter().map(|sending| sending.session.number()).max().unwrap();
+        let mut tx = store.begin().await.unwrap();
+        store::installation::forward(&mut tx, newest).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Waits until the position of every partition of a topic has reached its end.

@@ -140,8 +140,11 @@ fn settings(demo: &Demo, folder: &Path, embedded: Option<&Embedded>) -> anyhow::
         }
         _ => bail!("--brokers and --database go together: both real, or both embedded"),
     }
-    // What the embedded broker keeps is little: records are written as often under a backlog.
-    set("RULES__BACKLOG_CHECKPOINT_EVERY", "2s".into());
+    // What the embedded broker keeps is little: records are written often, under a backlog too.
+    if embedded.is_some() {
+        set("RULES__CHECKPOINT_EVERY", "500ms".into());
+        set("RULES__BACKLOG_CHECKPOINT_EVERY", "500ms".into());
+    }
     set("NOTIFIER__LISTEN", "127.0.0.1:0".into());
     set("NOTIFIER__TICK", "200ms".into());
     Ok(Settings::load(&sources)?)

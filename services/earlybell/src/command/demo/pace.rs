@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use transport::{Admin, Topic, Watermarks};
 
 /// Marks that may be on their way while the broker is the embedded one. A mark is some 25 bytes of a topic whose partitions keep
-/// 5 MiB each (`transport::embedded`), and most may lie in one: 120,000 fill 3 MiB of it.
-const MOST_AHEAD: u64 = 120_000;
+/// 5 MiB each (`transport::PARTITION_BYTES`), and all may lie in one: 150,000 fill less than 4 MiB of it.
+const MOST_AHEAD: u64 = 150_000;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// After so long without any progress it is told what stands still.

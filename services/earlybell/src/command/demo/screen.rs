@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at what was raised.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
+const LOOK_EVERY: Duration = Duration::from_millis(700);
 /// Alerts shown a look: more, nobody can read.
-const SHOWN: usize = 6;
+const SHOWN: usize = 4;
 /// Alerts read a look.
 const READ: u32 = 1_000;
 /// Days between two lines where there is no terminal.
@@ -105,7 +105,7 @@ impl Screen {
         }
         for message in messages.iter().take(SHOWN) {
             let locality = message.locality.as_deref().unwrap_or("no locality");
-            self.say(&format!("{locality:19}  {:9}  {:28}  {}", message.change, message.level, message.sentence));
+            self.say(&format!("{locality:19}  {:9}  {:29}  {}", message.change, message.level, message.sentence));
         }
         if messages.len() > SHOWN {
             self.say(&format!("{:19}  and {} more", "", messages.len() - SHOWN));
