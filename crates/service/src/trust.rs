@@ -81,7 +81,10 @@ pub fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => {
-            let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
+            // Each is told as DnsName("…") or IpAddress(…).
+            let plain = |name: &String| name.split(['(', ')', '"']).find(|part| part.contains('.')).map(str::to_owned);
+            let names: Vec<String> = presented.iter().map(|name| plain(name).unwrap_or_else(|| name.clone())).collect();
+            let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
             format!("its certificate is for {names}; correct the name in the policy, or the server's certificate")
         }
         rustls::Error::InvalidCertificate(other) => {

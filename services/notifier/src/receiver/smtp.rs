@@ -54,7 +54,13 @@ pub(super) async fn hand_over(server: Server<'_>, to: &Envelope, mail: &[u8]) ->
         return Err(SendError::later(format!("mail server {}: {}", server.host, refused.join("; "))));
     }
     connection.command(Data).await.map_err(said)?;
-    connection.message(mail).await.map_err(said)?;
+    connection.message(mail).await.map_err(|error| match error.status() {
+        Some(_) => said(error),
+        None => SendError::later(format!(
+            "mail server {}: no answer to the message ({error}); it may have arrived",
+            server.host
+        )),
+    })?;
     tokio::select! {
         biased;
         _ = connection.quit() => {}
