@@ -47,7 +47,7 @@ async fn an_email_arrives_whole_in_the_clear_by_starttls_and_by_tls() {
     let authority = Authority::new("County");
     let server = || authority.server("127.0.0.1");
     let plain = MailServer::start(Tls::Never, None, Mood::Sound).await;
-    let start = MailServer::start(Tls::StartTls(server()), Some(PLAIN), Mood::Sound).await;
+    let start = MailServer::start(Tls::Asked(server()), Some(PLAIN), Mood::Sound).await;
     let at_once = MailServer::start(Tls::AtOnce(server()), Some(("LOGIN", "bell", PASSWORD)), Mood::Sound).await;
     let secret = format!("{LOGIN}{OWN_CA}");
     let receivers = [
@@ -130,7 +130,7 @@ async fn case(name: &'static str, how: (Tls, Mood), policy: (&str, &str), told: 
 
 /// Servers that are not to be trusted, or not with these settings.
 async fn untrusted(county: &Authority) -> Vec<Case> {
-    let tls = |authority: &Authority| Tls::StartTls(authority.server("127.0.0.1"));
+    let tls = |authority: &Authority| Tls::Asked(authority.server("127.0.0.1"));
     let elsewhere = Tls::AtOnce(county.server("mail.elsewhere.example"));
     let stranger = tls(&Authority::new("Stranger"));
     let (sound, login) = (Mood::Sound, format!("{LOGIN}{OWN_CA}"));
@@ -145,7 +145,7 @@ async fn untrusted(county: &Authority) -> Vec<Case> {
 
 /// Servers that can be mended, by themselves or by a file that is put right.
 async fn mendable(county: &Authority) -> Vec<Case> {
-    let tls = || Tls::StartTls(county.server("127.0.0.1"));
+    let tls = || Tls::Asked(county.server("127.0.0.1"));
     let login = format!("{LOGIN}{OWN_CA}");
     let (absent, broken) = ("ca_file = \"absent.pem\"\n", "ca_file = \"broken.pem\"\n");
     let greylist = Mood::Refuses("451 4.7.1 greylisted, come back");
@@ -229,7 +229,9 @@ async fn mend(installation: &Installation, cases: &[Case], county: &Authority) {
     for file in ["absent.pem", "broken.pem"] {
         write(folder, file, &county.pem);
     }
-    cases.iter().for_each(|case| case.server.set(Mood::Sound));
+    for case in cases {
+        case.server.set(Mood::Sound);
+    }
     installation.delivered(&cases.iter().map(|case| case.name).collect::<Vec<_>>()).await;
     for case in cases {
         let mails = case.server.mails();

@@ -14,7 +14,8 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone)]
 pub(crate) enum Tls {
     Never,
-    StartTls(TlsAcceptor),
+    /// By STARTTLS.
+    Asked(TlsAcceptor),
     AtOnce(TlsAcceptor),
 }
 
@@ -148,7 +149,7 @@ impl House {
                 }
             }
             Tls::Never => drop(Conversation::new(self.clone(), stream, false).all(Start::Greet).await),
-            Tls::StartTls(acceptor) => {
+            Tls::Asked(acceptor) => {
                 let conversation = Conversation::new(self.clone(), stream, false);
                 let Ok(Some(stream)) = conversation.all(Start::Greet).await else { return };
                 if let Ok(stream) = acceptor.clone().accept(stream).await {
@@ -224,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match word {
             "EHLO" => {
                 let mut offers = vec!["mail.example"];
-                if matches!(self.house.tls, Tls::StartTls(_)) && !self.secret {
+                if matches!(self.house.tls, Tls::Asked(_)) && !self.secret {
                     offers.push("STARTTLS");
                 }
                 let auth = self.house.login.map(|(mechanism, ..)| format!("AUTH {mechanism}"));
