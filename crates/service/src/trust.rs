@@ -82,8 +82,11 @@ pub fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
         }
         rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => {
             // Each is told as DnsName("…") or IpAddress(…).
-            let plain = |name: &String| name.split(['(', ')', '"']).find(|part| part.contains('.')).map(str::to_owned);
-            let names: Vec<String> = presented.iter().map(|name| plain(name).unwrap_or_else(|| name.clone())).collect();
+            let plain = |name: &String| match name.split_once('(') {
+                Some((_, inner)) => inner.trim_matches([')', '"']).to_owned(),
+                None => name.clone(),
+            };
+            let names: Vec<String> = presented.iter().map(plain).collect();
             let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
             format!("its certificate is for {names}; correct the name in the policy, or the server's certificate")
         }

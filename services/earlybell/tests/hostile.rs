@@ -15,7 +15,7 @@ use harness::checker::EVENTS;
 use http::{Answer, Ingest};
 use proto::Event;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use transport::Admin;
@@ -84,7 +84,7 @@ async fn what_is_huge_or_malformed_has_its_own_answer_and_takes_little_memory() 
     huge(&ingest, &key);
     bombs(&ingest, &key);
     let peak = ingest.process.peak_memory();
-    assert!(peak < 400 << 20, "{} MiB", peak >> 20);
+    assert!(peak < 300 << 20, "{} MiB", peak >> 20);
     wide(&ingest, &key);
     heads(&ingest, &key);
     assert_eq!(ingest.send("/v1/registers", &key, "application/json", GOOD).status, 202, "the service goes on");
@@ -191,24 +191,27 @@ async fn slow_senders_keep_their_turns_for_a_while_only() {
     let installation = Installation::start(1).await;
     let key = installation.key(&["--name", "hill", "--urn", "900001"]);
     let port = support::free_port().unwrap();
-    let limits = [("EARLYBELL__INGEST__HEADER_TIMEOUT", "1s"), ("EARLYBELL__INGEST__REQUEST_TIMEOUT", "8s")];
+    let limits = [("EARLYBELL__INGEST__HEADER_TIMEOUT", "1s"), ("EARLYBELL__INGEST__REQUEST_TIMEOUT", "9s")];
     let ingest = installation.ingest_with(port, &limits).await;
     let slow = head(&key, "content-length: 1000\r\n\r\nschool_urn,");
     let mut slow: Vec<TcpStream> = (0..8).map(|_| begun(&ingest, &slow)).collect();
     let mut heads = [begun(&ingest, "POST /v1/registers HT"), begun(&ingest, &head(&key, "x: y"))];
-    for head in &mut heads {
-        let mut answer = String::new();
-        drop(head.read_to_string(&mut answer));
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    }
-    let answer = ingest.send("/v1/registers", &key, "application/json", GOOD);
+    // What comes before all of them have taken their turns is still accepted.
+    let register = || ingest.send("/v1/registers", &key, "application/json", GOOD);
+    let answer = (0..20).map(|_| register()).find(|answer| answer.status != 202).expect("no turn is left");
     status(&answer, 429, "too many requests are being read");
     assert!(answer.head.contains("retry-after: 2\r\n") || answer.head.ends_with("retry-after: 2"), "{answer:?}");
     assert_eq!(ingest.ask("GET /v1/registers?urn=900001", &[], b"").unwrap().status, 401, "what needs no turn goes on");
+    for head in &mut heads {
+        let mut answer = String::new();
+        let ended = head.read_to_string(&mut answer).map_err(|error| error.kind());
+        assert!(!matches!(ended, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "its connection is closed");
+        assert_eq!(answer, "", "hyper answers nothing to half a head");
+    }
     for stream in &mut slow {
         status(&Answer::read(stream).unwrap(), 408, "the body came too slowly");
     }
-    assert_eq!(ingest.send("/v1/registers", &key, "application/json", GOOD).status, 202, "the turns are free again");
+    assert_eq!(register().status, 202, "the turns are free again");
 }
 
 /// A register of so many pupils, each with a mark.
