@@ -64,6 +64,8 @@ pub enum Kind {
         to: Vec<String>,
         /// Name and password, where the server asks for them.
         login: Option<(String, SecretFrom)>,
+        /// Certificates (PEM) of authorities that are trusted beside the public ones; read at each attempt.
+        ca_file: Option<PathBuf>,
     },
     /// A webhook signed as Standard Webhooks say.
     Webhook {
@@ -75,6 +77,8 @@ pub enum Kind {
         transport: Transport,
         /// Which addresses may be called.
         reach: Reach,
+        /// Certificates (PEM) of authorities that are trusted beside the public ones; read at each attempt.
+        ca_file: Option<PathBuf>,
     },
     /// A folder, a file a message.
     Folder {
@@ -128,6 +132,7 @@ pub(crate) struct RawReceiver {
     insecure_http: bool,
     #[serde(default)]
     private_addresses: bool,
+    ca_file: Option<PathBuf>,
     path: Option<PathBuf>,
     attempt_timeout: Option<String>,
     give_up_after: Option<String>,
@@ -190,6 +195,7 @@ fn strangers(raw: &RawReceiver, problems: &mut Problems) {
         ("url", raw.url.is_some(), &["webhook"]),
         ("insecure_http", raw.insecure_http, &["webhook"]),
         ("private_addresses", raw.private_addresses, &["webhook"]),
+        ("ca_file", raw.ca_file.is_some(), &["email", "webhook"]),
         ("path", raw.path.is_some(), &["folder"]),
     ];
     for (field, given, kinds) in fields {
@@ -224,12 +230,24 @@ fn email(raw: &RawReceiver) -> Result<Kind, Problems> {
             None
         }
     };
-    let to = raw.to.clone();
+    if security == Some(MailSecurity::None) {
+        no_ca_file(raw, "security = \"none\" uses no certificate", &mut problems);
+    }
+    let (to, ca_file) = (raw.to.clone(), raw.ca_file.clone());
     let default = if security == Some(MailSecurity::Tls) { 465 } else { 587 };
     let port = raw.port.unwrap_or(default);
     match (host, security, from) {
-        (Some(host), Some(security), Some(from)) => problems.or(Kind::Email { host, port, security, from, to, login }),
+        (Some(host), Some(security), Some(from)) => {
+            problems.or(Kind::Email { host, port, security, from, to, login, ca_file })
+        }
         _ => Err(problems),
+    }
+}
+
+/// An option that would do nothing is told: who gave it expects a certificate to be looked at.
+fn no_ca_file(raw: &RawReceiver, because: &str, problems: &mut Problems) {
+    if raw.ca_file.is_some() {
+        problems.add(at(raw, "ca_file"), format!("{because}; take it out"));
     }
 }
 
@@ -247,11 +265,14 @@ fn webhook(raw: &RawReceiver) -> Result<Kind, Problems> {
         let fits = url.starts_with("https://") || (transport == Transport::Insecure && url.starts_with("http://"));
         if !fits {
             problems.add(at(raw, "url"), "must begin with https:// (http:// only with insecure_http = true)");
+        } else if url.starts_with("http://") {
+            no_ca_file(raw, "an http:// address uses no certificate", &mut problems);
         }
     }
     let secret = problems.take(secret(raw));
     let reach = if raw.private_addresses { Reach::Private } else { Reach::Public };
-    problems.finish(url.zip(secret).map(|(url, secret)| Kind::Webhook { url, secret, transport, reach }))
+    let ca_file = raw.ca_file.clone();
+    problems.finish(url.zip(secret).map(|(url, secret)| Kind::Webhook { url, secret, transport, reach, ca_file }))
 }
 
 fn secret(raw: &RawReceiver) -> Result<SecretFrom, Problems> {

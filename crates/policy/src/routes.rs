@@ -174,6 +174,7 @@ mod tests {
         host = 'mail.example'
         from = 'a@example.org'
         to = ['b@example.org']
+        ca_file = '/etc/ca.pem'
         [[receiver]]
         name = 'hook'
         kind = 'webhook'
@@ -213,6 +214,8 @@ mod tests {
             matches!(&hook.kind, Kind::Webhook { secret: found, transport: Transport::Https, .. } if *found == secret)
         );
         assert_eq!(hook.patience.give_up_after, Some(std::time::Duration::from_hours(2)));
+        let mail = notify.receiver("mail").unwrap();
+        assert!(matches!(&mail.kind, Kind::Email { ca_file: Some(path), .. } if path.ends_with("ca.pem")));
     }
 
     #[test]
@@ -263,6 +266,7 @@ mod tests {
             .replace("to = ['north']", "to = ['south']")
             .replace("secret_env = 'HOOK'", "secret_env = 'HOOK'\nfrom = 'x'")
             .replace("'2h'", "'2'")
+            .replace("path = 'messages'", "path = 'messages'\nca_file = 'ca.pem'")
             .replace("['mail', 'hook']", "['mail', 'hock']");
         let told = read(&wrong).unwrap_err().to_string();
         for part in [
@@ -270,6 +274,7 @@ mod tests {
             "receiver \"hook\", from: a receiver of kind \"webhook\" has none",
             "receiver \"hook\", give_up_after: \"2\" is no duration",
             "receiver \"mail\", to: give one address",
+            "receiver \"file\", ca_file: a receiver of kind \"folder\" has none",
             "team \"north\": \"hock\" is no [[receiver]]'s name",
             "route 1: \"South\" is none of the localities",
             "\"grave\" is no level",
@@ -278,5 +283,15 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
+    }
+
+    #[test]
+    fn a_certificate_authority_without_tls_is_told() {
+        let plain = GOOD
+            .replace("ca_file = '/etc/ca.pem'", "ca_file = '/etc/ca.pem'\nsecurity = 'none'")
+            .replace("https://hook.example/x'", "http://hook.example/x'\ninsecure_http = true\nca_file = 'ca.pem'");
+        let told = read(&plain).unwrap_err().to_string();
+        assert!(told.contains("receiver \"mail\", ca_file: security = \"none\" uses no certificate"), "{told}");
+        assert!(told.contains("receiver \"hook\", ca_file: an http:// address uses no certificate"), "{told}");
     }
 }

@@ -4,6 +4,7 @@
 //! unless the caller allows them, and the connection goes to the very address that was looked at. No redirect is followed,
 //! no proxy asked, no connection kept. A time limit is the caller's: dropping the future drops the connection.
 
+use crate::trust::{self, Authorities};
 use axum::http::{Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
@@ -16,8 +17,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// The most that is read of an answer's body, in bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -49,6 +50,8 @@ pub struct Post<'a> {
     pub reach: Reach,
     /// Which schemes may be called.
     pub scheme: Scheme,
+    /// Whose certificates are trusted beside those of the public authorities.
+    pub authorities: &'a Authorities,
     /// Headers beside `host` and `content-length`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
@@ -86,6 +89,14 @@ pub enum EgressError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// TLS came to nothing: above all, a certificate that is not trusted.
+    #[error("{host}: {what}")]
+    Tls {
+        /// The name.
+        host: String,
+        /// Why, and what to do.
+        what: String,
+    },
     /// The conversation broke off.
     #[error("{host} broke the conversation off ({detail})")]
     Broken {
@@ -99,7 +110,7 @@ pub enum EgressError {
 impl EgressError {
     /// Whether the same request can succeed later without a change of the policy.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Broken { .. })
+        matches!(self, Self::Connect { .. } | Self::Tls { .. } | Self::Broken { .. })
     }
 }
 
@@ -121,13 +132,7 @@ impl Egress {
     /// # Errors
     /// The TLS library refuses its own defaults.
     pub fn new() -> Result<Self, rustls::Error> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: connector(&Authorities::none())? })
     }
 
     /// Sends a POST and waits for the answer.
@@ -143,6 +148,10 @@ impl Egress {
             _ => return Err(EgressError::Address("only https is allowed")),
         };
         let number = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let tls = self.tls(post.authorities).map_err(|error| EgressError::Tls {
+            host: host.clone(),
+            what: format!("no TLS client can be made ({error}); look at the receiver's ca_file"),
+        })?;
         let stream = connect(&host, number, post.reach).await?;
         let request = request(&uri, &host, post)?;
         if !secure {
@@ -150,10 +159,20 @@ impl Egress {
         }
         let name = ServerName::try_from(bare(&host).to_owned())
             .map_err(|_| EgressError::Address("its host is no name that a certificate can have"))?;
-        let connected = self.tls.connect(name, stream).await;
-        let stream = connected.map_err(|source| EgressError::Connect { host: host.clone(), source })?;
+        let stream = tls.connect(name, stream).await.map_err(|source| match trust::refusal(&source) {
+            Some(what) => EgressError::Tls { host: host.clone(), what },
+            None => EgressError::Connect { host: host.clone(), source },
+        })?;
         converse(&host, stream, request).await
     }
+
+    fn tls(&self, authorities: &Authorities) -> Result<TlsConnector, rustls::Error> {
+        if authorities.is_empty() { Ok(self.tls.clone()) } else { connector(authorities) }
+    }
+}
+
+fn connector(beside: &Authorities) -> Result<TlsConnector, rustls::Error> {
+    Ok(TlsConnector::from(Arc::new(trust::client(beside)?)))
 }
 
 fn request(uri: &Uri, host: &str, post: Post<'_>) -> Result<Request<Full<Bytes>>, EgressError> {
@@ -301,7 +320,8 @@ mod tests {
     }
 
     fn post(url: &str, reach: Reach, scheme: Scheme) -> Post<'_> {
-        Post { url, reach, scheme, headers: Vec::new(), body: Vec::new() }
+        static PUBLIC: Authorities = Authorities::none();
+        Post { url, reach, scheme, authorities: &PUBLIC, headers: Vec::new(), body: Vec::new() }
     }
 
     #[tokio::test]

@@ -14,3 +14,4 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod readiness;
 pub mod telemetry;
+pub mod trust;

@@ -4,10 +4,14 @@
 
 mod harness;
 mod hook;
+#[path = "harness/metrics.rs"]
+mod metrics;
+#[path = "harness/notifying.rs"]
+mod notifying;
 
-use harness::Installation;
-use hook::{Hook, KEY};
-use prost::Message;
+use harness::{Installation, Process};
+use hook::Hook;
+use notifying::{WITHIN, change, produce, upn};
 use proto::v1;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,110 +19,23 @@ use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
-use transport::{Outgoing, Producer, ProducerConfig};
+use transport::Producer;
 
 const PUPILS: u32 = 40;
-const WITHIN: Duration = Duration::from_mins(1);
-
-/// A UPN of an invented pupil, as the contracts carry it, and as text.
-fn upn(pupil: u32) -> attendance::Upn {
-    attendance::Upn::parse(&format!("A900001{pupil:06}")).unwrap()
-}
-
-fn change(pupil: u32, version: u32) -> v1::AlertChange {
-    let kind = [v1::Change::Raised, v1::Change::Escalated, v1::Change::Cleared][(version as usize - 1) % 3];
-    let mut alert_id = vec![7; 16];
-    alert_id[..4].copy_from_slice(&pupil.to_be_bytes());
-    let as_of = attendance::Session::new(attendance::Day::parse("2025-10-01").unwrap(), attendance::Half::Am).number();
-    v1::AlertChange {
-        alert_id,
-        version,
-        upn: upn(pupil).number(),
-        rule: "year-rate".into(),
-        school_year: 2025,
-        episode: 1,
-        change: kind.into(),
-        level: 1 + version.min(2),
-        since: as_of - 10,
-        as_of,
-        rule_set: 1,
-        school_urn: 900_001 + pupil % 3,
-        home_locality: if pupil.is_multiple_of(4) { "North".into() } else { String::new() },
-        evidence: Some(v1::Evidence { possible: 40, authorised: 4, unauthorised: 3, ..Default::default() }),
-        sentence: "Missed 7 of 40 sessions since 1 September (17.5%).".into(),
-        register_id: vec![1; 16],
-        received_at: 1_760_000_000_000_000,
-        caused_by: as_of,
-    }
-}
-
-async fn produce(producer: &Producer, partition: u32, changes: Vec<v1::AlertChange>) {
-    let payload = v1::AlertBatch { changes }.encode_to_vec();
-    let message =
-        Outgoing { partition: Some(partition), ..Outgoing::keyed("attendance.alerts.v1", Vec::new(), payload) };
-    producer.send_all(vec![message]).await.unwrap();
-}
-
-/// An installation whose policy sends everything to the receivers given, and a port for readers.
-async fn installation(receivers: &[(&str, String)]) -> (Installation, u16) {
-    let installation = Installation::start(2).await;
-    let folder = installation.folder.path();
-    let port = support::free_port().unwrap();
-    let settings = format!("[notifier]\nlisten = \"127.0.0.1:{port}\"\nattempt_timeout = \"1s\"\ntick = \"100ms\"\n");
-    fs::write(folder.join("earlybell.toml"), settings).unwrap();
-    fs::write(folder.join("secret"), KEY).unwrap();
-    let names: Vec<String> = receivers.iter().map(|(name, _)| format!("{name:?}")).collect();
-    let mut text = fs::read_to_string(folder.join("authority.toml")).unwrap();
-    text.push_str(&format!(
-        "\n[notify]\ndefault = [{}]\nlink = \"https://e.example/{{reference}}\"\n",
-        names.join(",")
-    ));
-    for (name, rest) in receivers {
-        text.push_str(&format!(
-            "[[receiver]]\nname = {name:?}\nfirst_pause = \"100ms\"\nlongest_pause = \"1s\"\n{rest}\n"
-        ));
-    }
-    fs::write(folder.join("authority.toml"), text).unwrap();
-    installation.run(&["apply", folder.to_str().unwrap(), "--yes", "--by", "test"]);
-    (installation, port)
-}
-
-fn webhook(hook: &Hook, path: &str) -> String {
-    let url = format!("http://{}/{path}", hook.address);
-    format!(
-        "kind = \"webhook\"\nurl = {url:?}\nsecret_file = \"secret\"\ninsecure_http = true\nprivate_addresses = true"
-    )
-}
-
-async fn number(installation: &Installation, sql: &'static str) -> i64 {
-    let mut connection = PgConnection::connect(&installation.database).await.unwrap();
-    sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
-}
-
-/// Waits until a query gives a number.
-async fn until(installation: &Installation, sql: &'static str, wanted: i64) {
-    let deadline = tokio::time::Instant::now() + WITHIN;
-    loop {
-        let found = number(installation, sql).await;
-        if found == wanted {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{sql}: {found} instead of {wanted}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 const DELIVERED: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered'";
 const TO_HOOK: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver = 'hook'";
+const APPLIED: &str = "earlybell_notifier_changes_total{result=\"applied\"}";
+const SENT: &str = "earlybell_notifier_deliveries_total{kind=\"webhook\",outcome=\"delivered\"}";
 
-/// Everything applied once, and every message delivered with one id.
+/// Everything applied once, and every message delivered to the hook with one id.
 async fn check(installation: &Installation, hook: &Hook, versions: u32) {
     let changes = i64::from(PUPILS * versions);
-    until(installation, TO_HOOK, changes).await;
-    until(installation, DELIVERED, changes * 2).await;
-    assert_eq!(number(installation, "SELECT COUNT(*) FROM child_case").await, i64::from(PUPILS));
-    assert_eq!(number(installation, "SELECT SUM(version)::bigint FROM alert").await, changes);
-    assert_eq!(number(installation, "SELECT COUNT(*) FROM delivery").await, changes * 2, "none twice");
+    installation.until(TO_HOOK, changes).await;
+    assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, i64::from(PUPILS));
+    assert_eq!(installation.number("SELECT SUM(version)::bigint FROM alert").await, changes);
+    let rows = "SELECT COUNT(*) FROM delivery WHERE receiver = 'hook'";
+    assert_eq!(installation.number(rows).await, changes, "none twice");
     let mut ids: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
     for got in hook.got("hook") {
         assert!(got.is_signed(), "signed by the key");
@@ -128,6 +45,13 @@ async fn check(installation: &Installation, hook: &Hook, versions: u32) {
     }
     assert_eq!(i64::try_from(ids.len()), Ok(changes), "every change was told");
     assert!(ids.values().all(|ids| ids.len() == 1), "a repetition has the same id");
+}
+
+/// And to the folder; no UPN in any.
+async fn check_files(installation: &Installation, hook: &Hook, versions: u32) {
+    let changes = i64::from(PUPILS * versions);
+    installation.until(DELIVERED, changes * 2).await;
+    assert_eq!(installation.number("SELECT COUNT(*) FROM delivery").await, changes * 2, "none twice");
     let files: Vec<_> = fs::read_dir(installation.folder.path().join("messages")).unwrap().flatten().collect();
     let whole = files.iter().filter(|file| file.path().extension().is_some_and(|ending| ending == "txt"));
     assert_eq!(i64::try_from(whole.count()), Ok(changes), "a file a message");
@@ -142,9 +66,10 @@ async fn check(installation: &Installation, hook: &Hook, versions: u32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_each_change_is_applied_once_and_delivered_with_one_id() {
     let hook = Hook::start().await;
-    let receivers = [("hook", webhook(&hook, "hook")), ("files", "kind = \"folder\"\npath = \"messages\"".to_owned())];
-    let (installation, _) = installation(&receivers).await;
-    let producer = Producer::new(&ProducerConfig::new(installation.connection())).unwrap();
+    let receivers =
+        [("hook", hook.receiver("hook", "")), ("files", "kind = \"folder\"\npath = \"messages\"".to_owned())];
+    let (installation, _) = Installation::notifying(&receivers).await;
+    let producer = installation.producer();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let points = [
         "notifier.intake.after_poll:1",
@@ -171,6 +96,7 @@ async fn killed_anywhere_each_change_is_applied_once_and_delivered_with_one_id()
     }
     let _process = installation.service("notifier", None);
     check(&installation, &hook, version).await;
+    check_files(&installation, &hook, version).await;
 }
 
 /// A version of all pupils; some of it twice, and some of the one before again, as the relay of rules repeats.
@@ -195,56 +121,147 @@ async fn a_receiver_that_hangs_fails_or_is_gone_delays_nobody_else() {
         "kind = \"email\"\nhost = \"127.0.0.1\"\nport = {gone}\nsecurity = \"none\"\nfrom = \"a@e.example\"\nto = [\"b@e.example\"]"
     );
     let receivers = [
-        ("hang", webhook(&hook, "hang")),
-        ("broken", webhook(&hook, "broken")),
+        // Its first attempts outlive the test: whoever waited for one of them would never get a message.
+        ("hang", hook.receiver("hang-on", "attempt_timeout = \"10m\"")),
+        ("broken", hook.receiver("broken", "")),
         ("gone", nobody),
-        ("hook", webhook(&hook, "hook")),
-        ("mute", format!("{}\ngive_up_after = \"2s\"", webhook(&hook, "hang"))),
+        ("hook", hook.receiver("hook", "")),
+        ("mute", hook.receiver("hang", "give_up_after = \"2s\"")),
     ];
-    let (installation, _) = installation(&receivers).await;
-    let producer = Producer::new(&ProducerConfig::new(installation.connection())).unwrap();
-    let process = installation.service("notifier", None);
-    send(&producer, 1).await;
-    until(&installation, TO_HOOK, i64::from(PUPILS)).await;
-    let slow = number(
-        &installation,
-        "SELECT CAST(MAX(ended_at - created_at) AS bigint) FROM delivery WHERE receiver = 'hook'",
-    );
-    assert!(slow.await < 5_000_000, "no message to the sound receiver waited for the others");
+    let (installation, _) = Installation::notifying(&receivers).await;
+    let producer = installation.producer();
+    let _process = installation.service("notifier", None);
+    for version in [1, 2] {
+        send(&producer, version).await;
+        installation.until(TO_HOOK, i64::from(PUPILS * version)).await;
+        let under_way = "SELECT COUNT(*) FROM delivery WHERE receiver = 'hang' AND state = 'sending' AND attempts = 1";
+        let look = async || match (installation.number(under_way).await, hook.hanging("hang-on")) {
+            (4, 4) => Ok(()),
+            other => Err(format!("{other:?}")),
+        };
+        support::wait_until(WITHIN, "all four workers of the one that hangs to wait for it", look).await.unwrap();
+    }
+    let untouched = "SELECT COUNT(*) FROM delivery WHERE receiver = 'hang' AND state = 'waiting' AND attempts = 0";
+    assert_eq!(installation.number(untouched).await, i64::from(PUPILS) * 2 - 4);
     let others = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver <> 'hook'";
-    assert_eq!(number(&installation, others).await, 0);
+    assert_eq!(installation.number(others).await, 0, "the sound receiver had all before any other had one");
     let tried = "SELECT COUNT(DISTINCT receiver) FROM delivery WHERE attempts > 1 AND last_error IS NOT NULL";
-    until(&installation, tried, 4).await;
+    installation.until(tried, 3).await;
     let given_up =
         "SELECT CAST(COUNT(*) > 0 AS integer)::bigint FROM delivery WHERE state = 'given_up' AND receiver = 'mute'";
-    until(&installation, given_up, 1).await;
+    installation.until(given_up, 1).await;
     assert!(installation.run(&["deliveries", "list"]).contains("\tmute\t"));
     assert!(installation.run(&["deliveries", "replay", "--receiver", "mute", "--by", "test"]).contains("tried anew"));
     hook.mend();
-    until(&installation, "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver = 'broken'", 40).await;
-    process.terminate();
+    let mended = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver = 'broken'";
+    installation.until(mended, i64::from(PUPILS) * 2).await;
+    assert_eq!(hook.hanging("hang-on"), 4);
+}
+
+/// Those of a process, at its operators' port.
+fn counted(port: u16, name: &str) -> u64 {
+    metrics::scrape(port).get(name).copied().unwrap_or_default()
+}
+
+/// A second notifier beside the first: ports of its own.
+fn notifier(installation: &Installation, admin: u16, fault: Option<&str>) -> Process {
+    let mut command = installation.earlybell(&["notifier"]);
+    command.env("EARLYBELL__NOTIFIER__LISTEN", "127.0.0.1:0");
+    command.env("EARLYBELL__ADMIN__NOTIFIER", format!("127.0.0.1:{admin}"));
+    if let Some(fault) = fault {
+        command.env("EARLYBELL_FAULT", fault);
+    }
+    Process::spawn(&mut command)
+}
+
+/// The ids of messages of which an attempt began and no success of it was written down.
+async fn unclear(installation: &Installation) -> BTreeSet<String> {
+    let sql = "SELECT DISTINCT d.message_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id \
+               WHERE d.receiver = 'hook' AND (a.ended_at IS NULL OR a.error IS NOT NULL)";
+    let mut connection = PgConnection::connect(&installation.database).await.unwrap();
+    sqlx::query_scalar::<_, String>(sql).fetch_all(&mut connection).await.unwrap().into_iter().collect()
+}
+
+/// The ids that the hook got more than once.
+fn repeated(hook: &Hook) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    hook.got("hook").into_iter().filter(|got| !seen.insert(got.id.clone())).map(|got| got.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_send_nothing_twice_but_what_one_died_over() {
+    let hook = Hook::start().await;
+    let (installation, _) = Installation::notifying(&[("hook", hook.receiver("hook", ""))]).await;
+    let producer = installation.producer();
+    let ports = [support::free_port().unwrap(), support::free_port().unwrap()];
+    let [mut first, mut second] = ports.map(|port| notifier(&installation, port, None));
+    let mut version = 0;
+    // Until both take changes in and both send: the second gets its partition after a while.
+    while ports.iter().any(|port| counted(*port, APPLIED) == 0 || counted(*port, SENT) == 0) {
+        version += 1;
+        assert!(version <= 40, "one of them does nothing");
+        send(&producer, version).await;
+        installation.until(TO_HOOK, i64::from(PUPILS * version)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    check(&installation, &hook, version).await;
+    let (twice, torn) = (repeated(&hook), unclear(&installation).await);
+    assert!(twice.is_subset(&torn), "nobody died: {twice:?} of {torn:?}");
+
+    // One dies by itself between a message's arrival and its writing down, while the other goes on.
+    second.terminate();
+    assert!(second.ended(WITHIN).await.is_some_and(|status| status.success()));
+    let mut second = notifier(&installation, ports[1], Some("notifier.deliver.after_send:5"));
+    while second.ended(Duration::from_millis(500)).await.is_none() {
+        version += 1;
+        assert!(version <= 40, "it never passed the point");
+        send(&producer, version).await;
+    }
+    check(&installation, &hook, version).await;
+    let (twice, torn) = (repeated(&hook), unclear(&installation).await);
+    assert!(!twice.is_empty() && twice.is_subset(&torn), "{twice:?} of {torn:?}");
+
+    // And one is killed in mid-stream, then started again.
+    let mut second = notifier(&installation, ports[1], None);
+    for killed in [&mut first, &mut second] {
+        let before = installation.number(TO_HOOK).await;
+        version += 1;
+        send(&producer, version).await;
+        support::wait_until(WITHIN, "a few to arrive", async || match installation.number(TO_HOOK).await {
+            now if now > before => Ok(()),
+            now => Err(now.to_string()),
+        })
+        .await
+        .unwrap();
+        killed.kill();
+        *killed = notifier(&installation, support::free_port().unwrap(), None);
+    }
+    check(&installation, &hook, version).await;
+    let (twice, torn) = (repeated(&hook), unclear(&installation).await);
+    assert!(twice.is_subset(&torn), "{twice:?} of {torn:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_locality() {
-    let (installation, port) = installation(&[("files", "kind = \"folder\"\npath = \"messages\"".to_owned())]).await;
-    let producer = Producer::new(&ProducerConfig::new(installation.connection())).unwrap();
+    let (installation, port) =
+        Installation::notifying(&[("files", "kind = \"folder\"\npath = \"messages\"".to_owned())]).await;
+    let producer = installation.producer();
     let mut process = installation.service("notifier", None);
     produce(&producer, 0, vec![change(0, 3), change(0, 2)]).await;
-    until(&installation, "SELECT COUNT(*) FROM alert_gap", 2).await;
-    assert_eq!(number(&installation, "SELECT COUNT(*) FROM child_case").await, 0);
+    installation.until("SELECT COUNT(*) FROM alert_gap", 2).await;
+    assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, 0);
     let old = v1::AlertChange { caused_by: change(2, 1).as_of - 60, ..change(2, 1) };
     produce(&producer, 0, vec![change(0, 1), old, change(4, 1)]).await;
-    until(&installation, DELIVERED, 4).await;
-    assert_eq!(number(&installation, "SELECT COUNT(*) FROM alert_gap").await, 0);
-    assert_eq!(number(&installation, "SELECT COUNT(*) FROM child_case").await, 3, "what is old makes a case");
+    installation.until(DELIVERED, 4).await;
+    assert_eq!(installation.number("SELECT COUNT(*) FROM alert_gap").await, 0);
+    assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, 3, "what is old makes a case");
     let token = installation.run(&["token", "create", "--name", "North team", "--locality", "North", "--by", "test"]);
     let read = |path: &'static str| hook::get(port, path, token.trim().to_owned());
     let (status, body) = read("/v1/cases?state=open&level=persistent").await;
     assert_eq!((status, body["cases"].as_array().unwrap().len()), (200, 1), "{body}");
     assert!(!body.to_string().contains(&upn(4).text()));
     assert_eq!(read("/v1/cases").await.1["cases"].as_array().unwrap().len(), 2, "pupils 0 and 4 live in North");
-    assert_eq!(number(&installation, "SELECT COUNT(*) FROM audit WHERE action = 'cases.read'").await, 2);
+    assert_eq!(installation.number("SELECT COUNT(*) FROM audit WHERE action = 'cases.read'").await, 2);
     assert_eq!(read("/v1/cases?locality=East").await.0, 403);
     assert_eq!(read("/v1/cases?level=grave").await.0, 400);
     assert_eq!(hook::get(port, "/v1/cases", "ebr_none".into()).await.0, 401);
@@ -253,10 +270,10 @@ async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_loc
     let erased = v1::AlertChange { upn: upn(4).number(), change: v1::Change::Erased.into(), ..Default::default() };
     let ids = "SELECT COUNT(DISTINCT message_id) FROM delivery";
     produce(&producer, 0, vec![erased]).await;
-    until(&installation, "SELECT COUNT(*) FROM child_case", 2).await;
-    assert_eq!(number(&installation, ids).await, 3, "its deliveries went too");
+    installation.until("SELECT COUNT(*) FROM child_case", 2).await;
+    assert_eq!(installation.number(ids).await, 3, "its deliveries went too");
     produce(&producer, 0, vec![change(4, 1)]).await;
-    until(&installation, DELIVERED, 4).await;
+    installation.until(DELIVERED, 4).await;
     let files = fs::read_dir(installation.folder.path().join("messages")).unwrap().count();
     assert_eq!(files, 5, "after the erasure it is another message");
     process.terminate();

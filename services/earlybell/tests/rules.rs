@@ -1,5 +1,6 @@
 //! The rules service on real Kafka and PostgreSQL: whatever ends a process, wherever a partition goes, no mark is lost and
 //! no alert change is lost, doubled or out of order.
+#![expect(dead_code, reason = "the harness serves other tests too")]
 
 mod harness;
 

@@ -13,7 +13,9 @@ use crate::roll::Rolls;
 use access::{Access, Keys};
 use answer::{Answer, RETRY};
 use attendance::{Session, Upn, Urn};
+use axum::body::Body;
 use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,7 +29,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{CommitError, person};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use transport::{Header, Outgoing};
 
@@ -35,6 +37,8 @@ use transport::{Header, Outgoing};
 const AT_ONCE: usize = 8;
 /// How long a request waits for its turn before it is told to come later.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Of a body that is refused so many times `ingest.max_body` are read on, so that the sender hears why.
+const DRAINED: usize = 8;
 
 /// The API's description, which the router keeps to.
 const OPENAPI: &str = include_str!("../openapi.json");
@@ -173,18 +177,41 @@ async fn look_at_rolls(app: &App, marked: &[Marked], answer: &mut Answer) {
     }
 }
 
-async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, Problem> {
-    let deadline = body::deadline(app.timeout);
-    let (head, body) = request.into_parts();
+/// A request that may be read, with its body.
+struct Received {
+    access: Access,
+    dry_run: bool,
+    format: Format,
+    bytes: Vec<u8>,
+    /// Held until the request is answered.
+    turn: OwnedSemaphorePermit,
+}
+
+async fn receive(app: &App, head: &Parts, body: &mut Body, deadline: Instant) -> Result<Received, Problem> {
     let access = app.keys.access(&head.headers).await?;
     let dry_run = is_dry_run(&query(&head.uri)?)?;
     let format = body::format(&head.headers)?;
     let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.turns).acquire_owned()).await;
-    let Ok(Ok(_turn)) = turn else {
+    let Ok(Ok(turn)) = turn else {
         let what = "too many requests are being read just now; send again";
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(2));
     };
     let bytes = body::read(&head.headers, body, app.limits.packed, deadline).await?;
+    Ok(Received { access, dry_run, format, bytes, turn })
+}
+
+async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, Problem> {
+    let deadline = body::deadline(app.timeout);
+    let (head, mut body) = request.into_parts();
+    let Received { access, dry_run, format, bytes, turn: _turn } = match receive(app, &head, &mut body, deadline).await
+    {
+        Ok(received) => received,
+        Err(problem) => {
+            let most = app.limits.packed.saturating_mul(DRAINED);
+            body::drain(&head.headers, &mut body, most, deadline).await;
+            return Err(problem);
+        }
+    };
     let reader = Arc::clone(app);
     let read = tokio::task::spawn_blocking(move || read(&reader, bytes, format, kind, &access)).await;
     let Read { messages, persons, mut answer, marked } =

@@ -3,12 +3,14 @@
 
 mod email;
 mod folder;
+mod smtp;
 mod webhook;
 
 use crate::message::{Message, TemplateError};
 use attendance::Timestamp;
 use policy::receivers::{Kind, Receiver, SecretFrom};
 use service::egress::Egress;
+use service::trust::Authorities;
 use std::time::Duration;
 
 /// Why a message did not arrive, or is not known to have.
@@ -54,15 +56,31 @@ pub(crate) struct Outgoing<'a> {
 /// Sends it, within its time.
 pub(crate) async fn send(egress: &Egress, receiver: &Receiver, outgoing: Outgoing<'_>) -> Result<(), SendError> {
     let sending = async {
+        let authorities = authorities(receiver).await?;
         match &receiver.kind {
-            Kind::Email { .. } => email::send(&receiver.kind, outgoing).await,
-            Kind::Webhook { .. } => webhook::send(egress, &receiver.kind, outgoing).await,
+            Kind::Email { .. } => email::send(&authorities, receiver, outgoing).await,
+            Kind::Webhook { .. } => webhook::send(egress, &authorities, &receiver.kind, outgoing).await,
             Kind::Folder { path } => folder::send(path, outgoing).await,
         }
     };
     // Around all of it: the mail library's own limit covers the connecting only, and a server can fall silent later.
     let timed_out = |_| SendError::later(format!("no answer within {:?}; it may have arrived", outgoing.timeout));
     tokio::time::timeout(outgoing.timeout, sending).await.map_err(timed_out)?
+}
+
+/// Reads the certificates anew at every attempt too.
+async fn authorities(receiver: &Receiver) -> Result<Authorities, SendError> {
+    let (Kind::Email { ca_file: Some(path), .. } | Kind::Webhook { ca_file: Some(path), .. }) = &receiver.kind else {
+        return Ok(Authorities::none());
+    };
+    let (name, shown) = (&receiver.name, path.display());
+    let pem = tokio::fs::read(path).await.map_err(|error| {
+        SendError::later(format!(
+            "receiver {name}: the ca_file {shown} cannot be read: {error}; put it there or correct the path"
+        ))
+    })?;
+    Authorities::of_pem(&pem)
+        .map_err(|error| SendError::later(format!("receiver {name}: the ca_file {shown} is of no use: {error}")))
 }
 
 /// Reads a secret anew at every attempt, so that a rotated one is taken up without a restart.

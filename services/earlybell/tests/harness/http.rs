@@ -22,6 +22,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Everything up to the end; what came before a connection was reset counts.
+    pub(crate) fn read(stream: &mut TcpStream) -> std::io::Result<Self> {
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+            ended?;
+            return Err(std::io::Error::other(answer));
+        };
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Ok(Self { status, head: head.to_lowercase(), body: body.to_owned() })
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -42,12 +55,16 @@ impl Installation {
     }
 
     pub(crate) async fn ingest_at(&self, port: u16, fault: Option<&str>) -> Ingest {
+        let fault = fault.map(|fault| ("EARLYBELL_FAULT", fault));
+        self.ingest_with(port, fault.as_slice()).await
+    }
+
+    /// With further variables of the environment.
+    pub(crate) async fn ingest_with(&self, port: u16, environment: &[(&str, &str)]) -> Ingest {
         let mut command = self.earlybell(&["ingest"]);
         command.env("EARLYBELL__INGEST__LISTEN", format!("127.0.0.1:{port}"));
         command.env("EARLYBELL__KAFKA__DELIVERY_TIMEOUT", "3s");
-        if let Some(fault) = fault {
-            command.env("EARLYBELL_FAULT", fault);
-        }
+        command.envs(environment.iter().copied());
         let process = Process::spawn(&mut command);
         support::wait_until(Duration::from_secs(30), "ingest to listen", async || {
             TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string())
@@ -78,12 +95,14 @@ impl Ingest {
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
         stream.write_all(body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| std::io::Error::other(answer.clone()))?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+        Answer::read(&mut stream)
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        stream
     }
 
     /// A sending of that type.

@@ -112,6 +112,13 @@ impl Process {
         drop(self.0.wait());
     }
 
+    /// The most memory that it ever had, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    }
+
     /// Waits until it stands still (stopped by a signal).
     pub(crate) async fn frozen(&self) {
         let stat = format!("/proc/{}/stat", self.0.id());

@@ -1,4 +1,7 @@
-//! A webhook's other end: answers, hangs or fails by the path asked, keeps what it got; and a reader's GET.
+//! A webhook's other end, with or without TLS: answers, hangs or fails by the path asked, keeps what it got; and a reader's
+//! GET.
+
+pub(crate) mod certificates;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,9 +10,10 @@ use sha2::Sha256;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -44,41 +48,80 @@ fn header(text: &str, name: &str) -> String {
 
 pub(crate) struct Hook {
     pub(crate) address: SocketAddr,
-    got: Arc<Mutex<Vec<Got>>>,
-    mended: Arc<AtomicBool>,
+    desk: Arc<Desk>,
     _serving: JoinSet<()>,
+}
+
+/// What conversations share.
+#[derive(Default)]
+struct Desk {
+    got: Mutex<Vec<Got>>,
+    mended: AtomicBool,
+    hanging: Mutex<Vec<String>>,
 }
 
 impl Hook {
     pub(crate) async fn start() -> Self {
+        Self::serve(None).await
+    }
+
+    pub(crate) async fn start_with_tls(acceptor: TlsAcceptor) -> Self {
+        Self::serve(Some(acceptor)).await
+    }
+
+    async fn serve(acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (got, mended) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::<AtomicBool>::default());
-        let mut serving = JoinSet::new();
-        let (kept, sound) = (Arc::clone(&got), Arc::clone(&mended));
+        let (desk, mut serving) = (Arc::<Desk>::default(), JoinSet::new());
+        let shared = Arc::clone(&desk);
         serving.spawn(async move {
             let mut conversations = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                conversations.spawn(answer(stream, Arc::clone(&kept), Arc::clone(&sound)));
+                let (desk, acceptor) = (Arc::clone(&shared), acceptor.clone());
+                conversations.spawn(async move {
+                    match acceptor {
+                        None => answer(stream, &desk).await,
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                answer(stream, &desk).await;
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { address, got, mended, _serving: serving }
+        Self { address, desk, _serving: serving }
     }
 
     /// From now on what failed succeeds; what hangs goes on hanging.
     pub(crate) fn mend(&self) {
-        self.mended.store(true, Ordering::Release);
+        self.desk.mended.store(true, Ordering::Release);
+    }
+
+    /// How many requests for a path wait, or waited, for an answer that never comes.
+    pub(crate) fn hanging(&self, path: &str) -> usize {
+        let path = format!("/{path}");
+        self.desk.hanging.lock().unwrap().iter().filter(|hanging| **hanging == path).count()
     }
 
     pub(crate) fn got(&self, path: &str) -> Vec<Got> {
         let path = format!("/{path}");
-        self.got.lock().unwrap().iter().filter(|got| got.path == path).cloned().collect()
+        self.desk.got.lock().unwrap().iter().filter(|got| got.path == path).cloned().collect()
+    }
+
+    /// A policy's receiver at this hook; `more` are further lines.
+    pub(crate) fn receiver(&self, path: &str, more: &str) -> String {
+        let url = format!("http://{}/{path}", self.address);
+        format!(
+            "kind = \"webhook\"\nurl = {url:?}\nsecret_file = \"secret\"\ninsecure_http = true\n\
+             private_addresses = true\n{more}"
+        )
     }
 }
 
 /// One request with its body.
-async fn read(stream: &mut TcpStream) -> Option<String> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let mut part = [0; 4096];
@@ -94,19 +137,23 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-async fn answer(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, mended: Arc<AtomicBool>) {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, desk: &Desk) {
     let Some(text) = read(&mut stream).await else { return };
     let path = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
     let status = match path.as_str() {
-        "/hang" => return std::future::pending().await,
-        "/broken" if !mended.load(Ordering::Acquire) => "500 Internal Server Error",
+        hang if hang.starts_with("/hang") => {
+            desk.hanging.lock().unwrap().push(path);
+            return std::future::pending().await;
+        }
+        "/broken" if !desk.mended.load(Ordering::Acquire) => "500 Internal Server Error",
         _ => "204 No Content",
     };
     if status.starts_with("204") {
-        got.lock().unwrap().push(Got { path, id: header(&text, "webhook-id"), text });
+        desk.got.lock().unwrap().push(Got { path, id: header(&text, "webhook-id"), text });
     }
     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     drop(stream.write_all(answer.as_bytes()).await);
+    drop(stream.shutdown().await);
 }
 
 /// A GET with a reader's token: status and JSON.

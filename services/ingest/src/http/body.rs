@@ -2,12 +2,15 @@
 
 use crate::http::problem::Problem;
 use crate::parse::gzip;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use std::io::{Cursor, Read};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// A sender that sends nothing for so long is listening.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,12 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
 }
 
 /// The bytes as sent, before `deadline`.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, most: usize, deadline: Instant) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: &mut Body,
+    most: usize,
+    deadline: Instant,
+) -> Result<Vec<u8>, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let too_large = || {
         let what = format!("the body has more than {most} bytes; send fewer registers at once");
@@ -57,6 +65,21 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, most: usize, deadline:
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::bad_request("the body ended early; send it again")),
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly; send it again")),
+    }
+}
+
+/// Reads on what was refused and throws it away, up to so many bytes: a sender that listens only once it has sent everything
+/// would find its connection broken instead of the answer. One that pauses listens, and one that asked whether to go on has
+/// not begun.
+pub(crate) async fn drain(headers: &HeaderMap, body: &mut Body, most: usize, deadline: Instant) {
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let mut left = most;
+    while left > 0 {
+        let until = deadline.min(Instant::now() + PAUSE);
+        let Ok(Some(Ok(frame))) = tokio::time::timeout_at(until, body.frame()).await else { return };
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
     }
 }
 

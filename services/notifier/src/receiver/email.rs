@@ -1,34 +1,38 @@
 //! E-mail by SMTP. One connection a message: what a time-out drops is dropped whole. The Message-ID is the message's own
 //! id, so that a mailbox can tell a repetition.
 
+use super::smtp::{self, Server};
 use super::{Outgoing, SendError, secret};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use policy::receivers::{Kind, MailSecurity};
+use policy::receivers::{Kind, Receiver};
+use service::trust::Authorities;
 use std::time::{Duration, UNIX_EPOCH};
 
-pub(super) async fn send(kind: &Kind, outgoing: Outgoing<'_>) -> Result<(), SendError> {
-    let Kind::Email { host, port, security, login, .. } = kind else {
+pub(super) async fn send(
+    authorities: &Authorities,
+    receiver: &Receiver,
+    outgoing: Outgoing<'_>,
+) -> Result<(), SendError> {
+    let Kind::Email { host, port, security, login, .. } = &receiver.kind else {
         return Err(SendError::later("this receiver takes no e-mail"));
     };
-    let mail = compose(kind, outgoing)?;
-    let parameters = || TlsParameters::new(host.clone()).map_err(SendError::later);
-    let tls = match security {
-        MailSecurity::StartTls => Tls::Required(parameters()?),
-        MailSecurity::Tls => Tls::Wrapper(parameters()?),
-        MailSecurity::None => Tls::None,
+    let mail = compose(&receiver.kind, outgoing)?;
+    let credentials = match login {
+        Some((name, from)) => Some(Credentials::new(name.clone(), secret(from).await?)),
+        None => None,
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.as_str())
-        .port(*port)
-        .tls(tls)
-        .timeout(Some(outgoing.timeout));
-    if let Some((name, from)) = login {
-        transport = transport.credentials(Credentials::new(name.clone(), secret(from).await?));
+    let server = Server { host, port: *port, security: *security, credentials, authorities, timeout: outgoing.timeout };
+    let refused = smtp::hand_over(server, mail.envelope(), &mail.formatted()).await?;
+    if !refused.is_empty() {
+        tracing::error!(
+            receiver.name = receiver.name,
+            message.id = outgoing.id,
+            refused = refused.join("; "),
+            "the mail server refuses addresses for good; the others got the message: correct the policy"
+        );
     }
-    transport.build().send(mail).await.map_err(SendError::later)?;
     Ok(())
 }
 
@@ -61,6 +65,7 @@ mod tests {
     use crate::message::sample;
     use attendance::Timestamp;
     use attendance::alert::Change;
+    use policy::receivers::MailSecurity;
 
     #[test]
     fn every_attempt_bears_the_same_message_id() {
@@ -72,6 +77,7 @@ mod tests {
             from: "early@dorset.example".into(),
             to: vec!["a@example.org".into(), "b@example.org".into()],
             login: None,
+            ca_file: None,
         };
         for at in [0, 1_000_000_000_000_000] {
             let timeout = Duration::from_secs(1);

@@ -9,10 +9,16 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use policy::receivers::{Kind, Reach, Transport};
 use service::egress::{self, Egress, Post};
+use service::trust::Authorities;
 use sha2::Sha256;
 
-pub(super) async fn send(egress: &Egress, kind: &Kind, outgoing: Outgoing<'_>) -> Result<(), SendError> {
-    let Kind::Webhook { url, secret: from, transport, reach } = kind else {
+pub(super) async fn send(
+    egress: &Egress,
+    authorities: &Authorities,
+    kind: &Kind,
+    outgoing: Outgoing<'_>,
+) -> Result<(), SendError> {
+    let Kind::Webhook { url, secret: from, transport, reach, .. } = kind else {
         return Err(SendError::later("this receiver is no webhook"));
     };
     let key = key(&secret(from).await?)?;
@@ -29,6 +35,7 @@ pub(super) async fn send(egress: &Egress, kind: &Kind, outgoing: Outgoing<'_>) -
             Transport::Https => egress::Scheme::HttpsOnly,
             Transport::Insecure => egress::Scheme::HttpToo,
         },
+        authorities,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("user-agent", "earlybell".to_owned()),
