@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 /// The longest that Kafka is waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that an answer may take before Kafka counts as away.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Why a service cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +51,7 @@ pub enum StartError {
 }
 
 /// Says whether Kafka answers.
-async fn watch_kafka(admin: Arc<Admin>, topic: Topic, check: Check, stop: CancellationToken) -> Result<(), Infallible> {
+async fn watch_kafka(admin: Admin, topic: Topic, check: Check, stop: CancellationToken) -> Result<(), Infallible> {
     while !stop.is_cancelled() {
         match admin.partition_count(topic.as_str()).await {
             Ok(_) => check.set_ok(),
@@ -72,7 +74,7 @@ pub struct Begun {
     /// The policy in force, kept fresh by a task of the lifecycle.
     pub in_force: watch::Receiver<Arc<InForce>>,
     /// Kafka's administration.
-    pub admin: Arc<Admin>,
+    pub admin: Admin,
 }
 
 impl Parts {
@@ -85,7 +87,7 @@ impl Parts {
         let row = installation::get(&self.store).await?.ok_or(StartError::NoInstallation)?;
         let namespace = Uuid::parse_str(&row.namespace).map_err(|_| StartError::Namespace)?;
         let partitions = u32::try_from(row.event_partitions).unwrap_or(0);
-        let admin = Arc::new(Admin::new(&self.connection, PATIENCE)?);
+        let admin = Admin::new(&self.connection, PATIENCE)?;
         for topic in topics {
             let found = admin.partition_count(topic.as_str()).await?;
             if found != partitions {
@@ -97,8 +99,9 @@ impl Parts {
         let (sender, in_force) = watch::channel(first);
         self.lifecycle.run("policy", in_force::keep_fresh(self.clone(), sender));
         if let Some(topic) = topics.first() {
+            let watching = Admin::new(&self.connection, SOON)?;
             let (check, stop) = (self.readiness.check("kafka"), self.lifecycle.soft());
-            self.lifecycle.run("kafka", watch_kafka(Arc::clone(&admin), topic.clone(), check, stop));
+            self.lifecycle.run("kafka", watch_kafka(watching, topic.clone(), check, stop));
         }
         Ok(Some(Begun { partitions, namespace, in_force, admin }))
     }

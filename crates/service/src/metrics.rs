@@ -46,28 +46,6 @@ impl<L: Label> CounterBy<L> {
     }
 }
 
-/// A counter for each pair of values of two labels.
-#[derive(Clone, Debug)]
-pub struct CounterByTwo<A, B>(IntCounterVec, PhantomData<(A, B)>);
-
-impl<A: Label, B: Label> CounterByTwo<A, B> {
-    /// The counter of a pair of values.
-    pub fn of(&self, first: A, second: B) -> IntCounter {
-        self.0.with_label_values(&[first.text(), second.text()])
-    }
-}
-
-/// A gauge for each value of a label.
-#[derive(Clone, Debug)]
-pub struct GaugeBy<L>(IntGaugeVec, PhantomData<L>);
-
-impl<L: Label> GaugeBy<L> {
-    /// The gauge of a value.
-    pub fn of(&self, label: L) -> IntGauge {
-        self.0.with_label_values(&[label.text()])
-    }
-}
-
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, Error> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
@@ -85,7 +63,7 @@ macro_rules! plain {
     };
 }
 
-plain!(IntCounter, IntGauge, Gauge);
+plain!(IntCounter, IntGauge);
 
 macro_rules! vectors {
     ($($type:ty),+) => {
@@ -119,32 +97,6 @@ impl<L: Label> Metric for CounterBy<L> {
             counters.of(*label);
         }
         Ok(counters)
-    }
-}
-
-impl<A: Label, B: Label> Metric for CounterByTwo<A, B> {
-    type Detail = ();
-
-    fn register(registry: &Registry, opts: Opts, _detail: &[()]) -> Result<Self, Error> {
-        let counters = Self(IntCounterVec::register(registry, opts, &[A::NAME, B::NAME])?, PhantomData);
-        for first in A::ALL {
-            for second in B::ALL {
-                counters.of(*first, *second);
-            }
-        }
-        Ok(counters)
-    }
-}
-
-impl<L: Label> Metric for GaugeBy<L> {
-    type Detail = ();
-
-    fn register(registry: &Registry, opts: Opts, _detail: &[()]) -> Result<Self, Error> {
-        let gauges = Self(IntGaugeVec::register(registry, opts, &[L::NAME])?, PhantomData);
-        for label in L::ALL {
-            gauges.of(*label);
-        }
-        Ok(gauges)
     }
 }
 
@@ -248,7 +200,6 @@ mod tests {
     }
 
     label!(Outcome = "outcome" { Delivered = "delivered", GivenUp = "given_up" });
-    label!(Level = "level" { AtRisk = "at_risk", Severe = "severe" });
 
     metrics! {
         /// What a test counts.
@@ -259,9 +210,9 @@ mod tests {
             /// Deliveries by outcome.
             deliveries_total: CounterBy<Outcome>,
             /// Alerts by level and outcome.
-            alerts_total: CounterByTwo<Level, Outcome>,
-            /// Open ones by outcome.
-            open: GaugeBy<Outcome>,
+            alerts_total: IntCounterVec ["level", "outcome"],
+            /// Open ones.
+            open: IntGauge,
             /// Lag by partition.
             lag_messages: IntGaugeVec ["topic", "partition"],
             /// Seconds taken.
@@ -288,13 +239,11 @@ mod tests {
             "earlybell_test_attempts_total 0",
             "earlybell_test_deliveries_total{outcome=\"delivered\"} 0",
             "earlybell_test_deliveries_total{outcome=\"given_up\"} 0",
-            "earlybell_test_open{outcome=\"given_up\"} 0",
+            "earlybell_test_open 0",
             "earlybell_test_taken_seconds_bucket{le=\"0.1\"} 0",
         ] {
             assert_shows(&registry, line);
         }
-        let pairs = shown(&registry).iter().filter(|line| line.starts_with("earlybell_test_alerts_total{")).count();
-        assert_eq!(pairs, 4, "every pair of values");
     }
 
     #[test]
@@ -304,16 +253,15 @@ mod tests {
         metrics.attempts_total.inc();
         metrics.deliveries_total.of(Outcome::GivenUp).inc_by(2);
         metrics.deliveries_total.of(Outcome::Delivered).inc();
-        metrics.alerts_total.of(Level::Severe, Outcome::Delivered).inc();
-        metrics.alerts_total.of(Level::AtRisk, Outcome::Delivered).inc_by(5);
-        metrics.open.of(Outcome::Delivered).set(-3);
+        metrics.alerts_total.with_label_values(&["at_risk", "delivered"]).inc_by(5);
+        metrics.open.set(-3);
         metrics.lag_messages.with_label_values(&["events", "7"]).set(41);
         metrics.taken_seconds.observe(0.5);
         for line in [
             "earlybell_test_attempts_total 1",
             "earlybell_test_deliveries_total{outcome=\"given_up\"} 2",
             "earlybell_test_alerts_total{level=\"at_risk\",outcome=\"delivered\"} 5",
-            "earlybell_test_open{outcome=\"delivered\"} -3",
+            "earlybell_test_open -3",
             "earlybell_test_lag_messages{partition=\"7\",topic=\"events\"} 41",
             "earlybell_test_taken_seconds_bucket{le=\"1\"} 1",
         ] {

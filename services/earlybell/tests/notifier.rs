@@ -26,7 +26,7 @@ const PUPILS: u32 = 40;
 const DELIVERED: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered'";
 const TO_HOOK: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver = 'hook'";
 const APPLIED: &str = "earlybell_notifier_changes_total{result=\"applied\"}";
-const SENT: &str = "earlybell_notifier_deliveries_total{kind=\"webhook\",outcome=\"delivered\"}";
+const SENT: &str = "earlybell_notifier_deliveries_total{outcome=\"delivered\",receiver=\"hook\"}";
 
 /// Everything applied once, and every message delivered to the hook with one id.
 async fn check(installation: &Installation, hook: &Hook, versions: u32) {

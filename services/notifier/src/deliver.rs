@@ -2,7 +2,7 @@
 //! by pure functions of the attempt's number, a draw and what the receiver asked for.
 
 use crate::message::Message;
-use crate::metrics::{KindLabel, Metrics, OutcomeLabel};
+use crate::metrics::{Metrics, OutcomeLabel};
 use crate::receiver::{self, Outgoing, SendError};
 use attendance::Timestamp;
 use policy::receivers::{Patience, Receiver};
@@ -50,7 +50,6 @@ impl Deliverer {
         let now = self.clock.wall_now();
         let give_up_after = receiver.patience.give_up_after.unwrap_or(self.settings.give_up_after);
         let verdict = judge(sent, &leased, pause(&receiver.patience, leased.attempt, draw), give_up_after, now);
-        let kind = KindLabel::of(&receiver.kind);
         match &verdict {
             Verdict::Delivered => {
                 tracing::info!(
@@ -93,7 +92,7 @@ impl Deliverer {
             Verdict::Again(..) => OutcomeLabel::Failed,
             Verdict::GiveUp(_) => OutcomeLabel::GivenUp,
         };
-        self.metrics.deliveries_total.of(kind, outcome).inc();
+        self.metrics.deliveries(&receiver.name, outcome).inc();
         if matches!(outcome, OutcomeLabel::Delivered) && leased.received_at > 0 {
             self.metrics.received_to_delivered_seconds.observe(seconds(now.micros() - leased.received_at));
         }

@@ -21,7 +21,7 @@ mod receiver;
 pub use access::{Localities, new_token};
 pub use dispatch::NoRandomness;
 pub use message::{Message, TemplateError, level_words};
-pub use metrics::{IntakeLabel, KindLabel, Metrics, OutcomeLabel};
+pub use metrics::{IntakeLabel, Metrics, OutcomeLabel};
 pub use random::{Random, of_system};
 
 use crate::api::Api;

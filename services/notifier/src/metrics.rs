@@ -1,42 +1,7 @@
 //! What the notifier counts.
 
-use policy::receivers::Kind;
-use service::metrics::{CounterBy, CounterByTwo, Histogram, IntCounter, IntGaugeVec, Label};
+use service::metrics::{CounterBy, Histogram, IntCounter, IntCounterVec, IntGaugeVec, Label};
 use transport::{Observer, TopicPartition};
-
-/// Kinds of receivers.
-#[derive(Clone, Copy, Debug)]
-pub enum KindLabel {
-    /// E-mail.
-    Email,
-    /// A webhook.
-    Webhook,
-    /// A folder.
-    Folder,
-}
-
-impl KindLabel {
-    pub(crate) fn of(kind: &Kind) -> Self {
-        match kind {
-            Kind::Email { .. } => Self::Email,
-            Kind::Webhook { .. } => Self::Webhook,
-            Kind::Folder { .. } => Self::Folder,
-        }
-    }
-}
-
-impl Label for KindLabel {
-    const NAME: &'static str = "kind";
-    const ALL: &'static [Self] = &[Self::Email, Self::Webhook, Self::Folder];
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Webhook => "webhook",
-            Self::Folder => "folder",
-        }
-    }
-}
 
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +14,9 @@ pub enum OutcomeLabel {
     GivenUp,
 }
 
-impl Label for OutcomeLabel {
-    const NAME: &'static str = "outcome";
-    const ALL: &'static [Self] = &[Self::Delivered, Self::Failed, Self::GivenUp];
+impl OutcomeLabel {
+    /// All outcomes.
+    pub(crate) const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
 
     fn text(self) -> &'static str {
         match self {
@@ -103,8 +68,8 @@ service::metrics! {
         changes_total: CounterBy<IntakeLabel>,
         /// Cases that no locality claims, at each of their changes.
         unclaimed_total: IntCounter,
-        /// Attempts by kind of receiver and outcome.
-        deliveries_total: CounterByTwo<KindLabel, OutcomeLabel>,
+        /// Attempts by receiver and outcome.
+        deliveries_total: IntCounterVec ["receiver", "outcome"],
         /// Seconds from a register's receipt to the delivery of the message that it caused.
         received_to_delivered_seconds: Histogram [0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0],
         /// Messages that a receiver is owed.
@@ -121,6 +86,13 @@ service::metrics! {
         fenced_total: IntCounter,
         /// Readings of cases that were answered.
         reads_total: IntCounter,
+    }
+}
+
+impl Metrics {
+    /// The attempts of a receiver with an outcome; there from the moment that the policy names the receiver.
+    pub(crate) fn deliveries(&self, receiver: &str, outcome: OutcomeLabel) -> IntCounter {
+        self.deliveries_total.with_label_values(&[receiver, outcome.text()])
     }
 }
 

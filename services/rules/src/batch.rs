@@ -62,8 +62,9 @@ impl Partition {
     fn fold(&mut self, at: At<'_>, event: &Event, named: &mut Named, effects: &mut Effects) {
         match event {
             Event::Marks(part) => {
-                self.shared.metrics.marks_total.inc_by(u64::try_from(part.marks.len()).unwrap_or(0));
-                if let Some(held_back) = self.memory.fold_marks(part, named) {
+                let folded = self.memory.fold_marks(part, named);
+                self.shared.metrics.folded(&folded);
+                if let Some(held_back) = folded.held_back {
                     let clock = self.shared.clock.wall_now().micros();
                     let held: BTreeSet<Upn> = held_back.marks.iter().map(|(upn, _)| *upn).collect();
                     let event = Event::Marks(held_back);

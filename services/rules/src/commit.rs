@@ -151,7 +151,7 @@ impl Partition {
             }
             self.memory.due.remove(&upn);
         }
-        self.shared.metrics.committed(&effects.decided, self.shared.clock.wall_now());
+        self.shared.metrics.committed(&effects.decided);
         for decided in effects.decided {
             tracing::info!(
                 register.id = decided.register_id(),

@@ -5,7 +5,7 @@
 
 use crate::pupil::Pupil;
 use attendance::enrolment::RosterEntry;
-use attendance::record::YearRecord;
+use attendance::record::{Applied, YearRecord};
 use attendance::{SchoolYear, Session, Timestamp, Upn};
 use proto::{Event, MarksPart};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -76,15 +76,20 @@ impl Memory {
     }
 
     /// Folds a register's part; marks of held pupils are given back.
-    pub(crate) fn fold_marks(&mut self, part: &MarksPart, named: &mut Named) -> Option<MarksPart> {
+    pub(crate) fn fold_marks(&mut self, part: &MarksPart, named: &mut Named) -> FoldedMarks {
         self.newest = self.newest.max(Some(part.session));
-        let mut held_back = Vec::new();
+        let (mut held_back, mut folded) = (Vec::new(), FoldedMarks::default());
         for (upn, revision) in &part.marks {
             if self.held.contains_key(upn) {
                 held_back.push((*upn, *revision));
                 continue;
             }
-            self.pupils.entry(*upn).or_default().apply(*upn, part.school, part.session, *revision);
+            let applied = self.pupils.entry(*upn).or_default().apply(*upn, part.school, part.session, *revision);
+            match applied {
+                Applied::Changed(_) => folded.changed += 1,
+                Applied::Confirmed => folded.confirmed += 1,
+                Applied::Superseded => folded.superseded += 1,
+            }
             self.unwritten.insert(*upn);
             let cause = named.entry(*upn).or_default();
             cause.register = Some((part.register, part.received_at));
@@ -92,7 +97,8 @@ impl Memory {
             let year = part.session.school_year();
             cause.earliest_year = Some(cause.earliest_year.map_or(year, |earliest| earliest.min(year)));
         }
-        (!held_back.is_empty()).then(|| MarksPart { marks: held_back, ..part.clone() })
+        folded.held_back = (!held_back.is_empty()).then(|| MarksPart { marks: held_back, ..part.clone() });
+        folded
     }
 
     /// Folds a roster's entry; one of a held pupil is not taken.
@@ -131,6 +137,19 @@ impl Memory {
         }
         self.whole.retain(|year| *year >= oldest);
     }
+}
+
+/// What became of a register's marks.
+#[derive(Debug, Default)]
+pub(crate) struct FoldedMarks {
+    /// Marks that count now.
+    pub(crate) changed: u64,
+    /// Newer marks that say what the one before them said.
+    pub(crate) confirmed: u64,
+    /// Marks that are not newer than what was there.
+    pub(crate) superseded: u64,
+    /// Those of held pupils.
+    pub(crate) held_back: Option<MarksPart>,
 }
 
 /// Whether an event was folded.

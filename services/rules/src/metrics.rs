@@ -1,10 +1,40 @@
 //! What rules counts.
 
 use crate::effects::Decided;
+use crate::memory::FoldedMarks;
 use attendance::Timestamp;
+use prost::Message as _;
 use proto::v1;
 use service::metrics::{CounterBy, Histogram, IntCounter, IntGaugeVec, Label};
+use store::outbox::OutboxRow;
 use transport::{Load, Observer, TopicPartition};
+
+/// What became of a mark.
+#[derive(Clone, Copy, Debug)]
+pub enum MarkLabel {
+    /// It counts now.
+    Changed,
+    /// It is newer and says the same.
+    Confirmed,
+    /// It is not newer than what was there.
+    Superseded,
+    /// Its pupil is held: it is a dead letter.
+    Held,
+}
+
+impl Label for MarkLabel {
+    const NAME: &'static str = "result";
+    const ALL: &'static [Self] = &[Self::Changed, Self::Confirmed, Self::Superseded, Self::Held];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Confirmed => "confirmed",
+            Self::Superseded => "superseded",
+            Self::Held => "held",
+        }
+    }
+}
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +74,16 @@ service::metrics! {
     pub struct Metrics in "rules" {
         /// Batches whose effects are committed.
         batches_total: IntCounter,
-        /// Marks folded with effects.
-        marks_total: IntCounter,
+        /// Marks read, by what became of them; those of a batch that had to be done again count twice.
+        marks_total: CounterBy<MarkLabel>,
         /// Alert changes committed.
         changes_total: CounterBy<ChangeLabel>,
         /// Pupils whose records were written by a checkpoint.
         records_written_total: IntCounter,
         /// Pupils that are held: passed over until a replay.
         held_pupils: IntGaugeVec ["partition"],
-        /// Seconds from a register's receipt to the commit of the alert change that it caused.
-        commit_seconds: Histogram [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0],
+        /// Seconds from a register's receipt to the publication of the alert change that it caused: Kafka has it.
+        received_to_published_seconds: Histogram [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0],
         /// Seconds from an alert change's commit to its acknowledgement by Kafka.
         relay_seconds: Histogram [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0],
         /// Times that a partition was found taken over by somebody else.
@@ -68,12 +98,21 @@ service::metrics! {
 }
 
 impl Metrics {
-    pub(crate) fn committed(&self, decided: &[Decided], now: Timestamp) {
+    pub(crate) fn committed(&self, decided: &[Decided]) {
         for decided in decided {
             self.changes_total.of(ChangeLabel::of(&decided.message)).inc();
-            if decided.message.received_at > 0 {
-                self.commit_seconds.observe(seconds(decided.message.received_at, now));
-            }
+        }
+    }
+
+    pub(crate) fn folded(&self, folded: &FoldedMarks) {
+        let held = folded.held_back.as_ref().map_or(0, |part| u64::try_from(part.marks.len()).unwrap_or(0));
+        for (label, count) in [
+            (MarkLabel::Changed, folded.changed),
+            (MarkLabel::Confirmed, folded.confirmed),
+            (MarkLabel::Superseded, folded.superseded),
+            (MarkLabel::Held, held),
+        ] {
+            self.marks_total.of(label).inc_by(count);
         }
     }
 
@@ -91,8 +130,13 @@ impl Metrics {
         self.held_pupils.with_label_values(&[&part.to_string()]).set(count);
     }
 
-    pub(crate) fn relayed(&self, put_at: i64, now: Timestamp) {
-        self.relay_seconds.observe(seconds(put_at, now));
+    /// A row of the outbox was acknowledged.
+    pub(crate) fn relayed(&self, row: &OutboxRow, now: Timestamp) {
+        self.relay_seconds.observe(seconds(row.put_at, now));
+        let changes = v1::AlertBatch::decode(row.payload.as_slice()).map(|batch| batch.changes).unwrap_or_default();
+        for change in changes.iter().filter(|change| change.received_at > 0) {
+            self.received_to_published_seconds.observe(seconds(change.received_at, now));
+        }
     }
 }
 

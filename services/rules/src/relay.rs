@@ -21,7 +21,7 @@ impl Partition {
             service::fault::point("rules.relay.after_send");
             for row in self.waiting.drain(..count) {
                 self.relayed = Some(row.number);
-                self.shared.metrics.relayed(row.put_at, self.shared.clock.wall_now());
+                self.shared.metrics.relayed(&row, self.shared.clock.wall_now());
             }
         }
         Ok(())
