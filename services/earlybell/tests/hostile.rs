@@ -277,6 +277,8 @@ async fn a_large_register_comes_in_parts_and_the_metrics_count_what_was_sent() {
     assert_eq!(found, wanted);
     let told = metrics::get(admin, "/metrics").unwrap().1;
     assert!(!told.contains("900001"), "no school and no pupil");
+    let _rules = installation.service("rules", None);
+    installation.settled(&store).await;
     let lines = [&*format!("authorization: Bearer {key}")];
     let held = ingest.ask("GET /v1/registers?urn=900001&from=2025-09-04&to=2025-09-04", &lines, b"").unwrap().json();
     assert_eq!(held["registers"][0]["marks"]["attending"], 2_500 - 278, "{held}");

@@ -51,13 +51,8 @@ impl Observer for Course {
         self.0.lag_messages.remove_label_values(&[&*at.topic, &at.partition.to_string()]).ok();
     }
 
-    fn fenced(&self, at: &TopicPartition, cause: &str) {
+    fn fenced(&self, _at: &TopicPartition, _cause: &str) {
         self.0.fenced_total.inc();
-        tracing::warn!(place = %at, cause, "somebody else has taken the partition over");
-    }
-
-    fn retrying(&self, at: &TopicPartition, cause: &str) {
-        tracing::warn!(place = %at, cause, "trying again");
     }
 
     fn lag(&self, at: &TopicPartition, messages: u64) {
@@ -67,10 +62,6 @@ impl Observer for Course {
 
     fn batch(&self, _at: &TopicPartition, _load: Load) {
         self.0.batches_total.inc();
-    }
-
-    fn broker_error(&self, reason: &str) {
-        tracing::warn!(reason, "kafka reported an error that passes by itself");
     }
 }
 

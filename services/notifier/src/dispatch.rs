@@ -2,7 +2,6 @@
 //! delays nobody else; and one over all of them, which follows the policy and tells what is owed.
 
 use crate::deliver::Deliverer;
-use crate::metrics::OutcomeLabel;
 use crate::random::Random;
 use installation::InForce;
 use policy::receivers::Receiver;
@@ -51,9 +50,7 @@ pub(crate) async fn run(mut dispatch: Dispatch) -> Result<(), NoRandomness> {
         });
         for receiver in wanted {
             if !running.contains_key(&receiver.name) {
-                for outcome in OutcomeLabel::ALL {
-                    dispatch.deliverer.metrics.deliveries(&receiver.name, outcome);
-                }
+                dispatch.deliverer.metrics.show(&receiver.name);
                 let stop = dispatch.stop.child_token();
                 running.insert(receiver.name.clone(), (receiver.clone(), stop.clone()));
                 let mut seed = [0; 32];

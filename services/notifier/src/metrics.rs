@@ -16,7 +16,7 @@ pub enum OutcomeLabel {
 
 impl OutcomeLabel {
     /// All outcomes.
-    pub(crate) const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
+    const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
 
     fn text(self) -> &'static str {
         match self {
@@ -90,7 +90,14 @@ service::metrics! {
 }
 
 impl Metrics {
-    /// The attempts of a receiver with an outcome; there from the moment that the policy names the receiver.
+    /// Shows a receiver's attempts from now on, at 0.
+    pub fn show(&self, receiver: &str) {
+        for outcome in OutcomeLabel::ALL {
+            self.deliveries(receiver, outcome);
+        }
+    }
+
+    /// The attempts of a receiver with an outcome.
     pub(crate) fn deliveries(&self, receiver: &str, outcome: OutcomeLabel) -> IntCounter {
         self.deliveries_total.with_label_values(&[receiver, outcome.text()])
     }
@@ -109,22 +116,13 @@ impl Observer for Course {
         }
     }
 
-    fn fenced(&self, at: &TopicPartition, cause: &str) {
+    fn fenced(&self, _at: &TopicPartition, _cause: &str) {
         self.0.fenced_total.inc();
-        tracing::warn!(partition = at.partition, cause, "somebody else has taken the partition over");
-    }
-
-    fn retrying(&self, at: &TopicPartition, cause: &str) {
-        tracing::warn!(partition = at.partition, cause, "trying again");
     }
 
     fn lag(&self, at: &TopicPartition, messages: u64) {
         let lag = i64::try_from(messages).unwrap_or(i64::MAX);
         self.0.lag_messages.with_label_values(&[&at.partition.to_string()]).set(lag);
-    }
-
-    fn broker_error(&self, reason: &str) {
-        tracing::warn!(reason, "kafka reported an error that passes by itself");
     }
 }
 

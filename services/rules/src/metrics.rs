@@ -173,10 +173,6 @@ impl Observer for Course {
     fn batch(&self, _at: &TopicPartition, _load: Load) {
         self.0.batches_total.inc();
     }
-
-    fn broker_error(&self, reason: &str) {
-        tracing::warn!(reason, "kafka reported an error that passes by itself");
-    }
 }
 
 #[cfg(test)]

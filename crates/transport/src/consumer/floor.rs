@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::consumer::assignment::{Answer, Assignment, Change, Lost, Order, Tenure};
 use crate::consumer::budget::{Budget, Load};
+use crate::consumer::complaints::Complaints;
 use crate::consumer::config::ConsumerConfig;
 use crate::consumer::context::{Context, Signal, unassign};
 use crate::consumer::desk::{Desk, Hatch, Report, Rules, What};
@@ -44,6 +45,7 @@ pub(crate) struct Floor<F, O> {
     tasks: TaskTracker,
     next_commit: Instant,
     seek_again: Option<Instant>,
+    complaints: Complaints,
 }
 
 impl<F, W, O> Floor<F, O>
@@ -67,6 +69,7 @@ where
             tasks: TaskTracker::new(),
             next_commit: Instant::now() + config.commit_every,
             seek_again: None,
+            complaints: Complaints::default(),
             consumer,
             config,
             factory,
@@ -99,7 +102,10 @@ where
                     }
                 }
             }
-            Signal::Error(reason) => self.observer.broker_error(&reason),
+            Signal::Error(reason) => {
+                self.complaints.hear(&reason, Instant::now());
+                self.observer.broker_error(&reason);
+            }
         }
     }
 

@@ -16,6 +16,7 @@
 
 mod assignment;
 mod budget;
+mod complaints;
 mod config;
 mod context;
 mod desk;

@@ -12,7 +12,7 @@ fn known() -> (BTreeSet<&'static str>, String) {
     let registry = Registry::new();
     ingest::Metrics::register(&registry).unwrap();
     rules::Metrics::register(&registry).unwrap();
-    notifier::Metrics::register(&registry).unwrap();
+    notifier::Metrics::register(&registry).unwrap().show("team");
     let names = [ingest::Metrics::NAMES, rules::Metrics::NAMES, notifier::Metrics::NAMES];
     (names.into_iter().flatten().copied().collect(), metrics::text(&registry).unwrap())
 }
