@@ -81,6 +81,18 @@ impl Upn {
         Ok(Self((u64::from(first - b'A') * 100_000_000_000 + number) * 36 + u64::from(last)))
     }
 
+    /// The permanent number that an authority's school gives as its `number`th (nine digits): with the right check letter.
+    /// None for what has more digits.
+    pub fn given(authority: u16, number: u32) -> Option<Self> {
+        if authority > 999 || number > 999_999_999 {
+            return None;
+        }
+        let digits = u64::from(authority) * 100_000_000 + u64::from(number / 10);
+        let without_letter = Self(digits * 36 + u64::from(number % 10));
+        let letter = without_letter.check_letter()? - b'A';
+        Some(Self(without_letter.0 + u64::from(letter) * 100_000_000_000 * 36))
+    }
+
     /// The UPN of a packed number, as databases and messages carry it; none for a number that no UPN has.
     pub fn from_number(number: u64) -> Option<Self> {
         (number < 26 * 100_000_000_000 * 36).then_some(Self(number))
@@ -94,9 +106,21 @@ impl Upn {
     /// The thirteen characters. For the authority's own files and for schools only: in no message to a team, page
     /// address, log or metric.
     pub fn text(self) -> String {
+        self.bytes().map(char::from).into_iter().collect()
+    }
+
+    /// The thirteen characters, ASCII; as [`Upn::text`] without a String.
+    pub fn bytes(self) -> [u8; 13] {
         let (first, digits, last) = self.parts();
-        let last = if last < 10 { b'0' + last } else { b'A' + last - 10 };
-        format!("{}{digits:011}{}", char::from(b'A' + first), char::from(last))
+        let mut bytes = [b'A' + first; 13];
+        let mut rest = digits;
+        let [_, middle @ .., end] = &mut bytes;
+        for place in middle.iter_mut().rev() {
+            *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        *end = if last < 10 { b'0' + last } else { b'A' + last - 10 };
+        bytes
     }
 
     /// What is odd about it; `known_authority` says whether a code of digits 2 to 4 is a local authority's.

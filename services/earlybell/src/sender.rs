@@ -212,33 +212,33 @@ fn detail(body: &[u8]) -> String {
 }
 
 #[derive(Serialize)]
-struct JsonRegister<'a> {
+struct JsonRegister {
     school_urn: u32,
     date: String,
     session: &'static str,
     revised_at: String,
-    marks: Vec<JsonMark<'a>>,
+    marks: Vec<JsonMark>,
 }
 
 #[derive(Serialize)]
-struct JsonMark<'a> {
-    upn: &'a str,
+struct JsonMark {
+    upn: String,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     minutes_late: Option<u8>,
 }
 
-impl<'a> JsonRegister<'a> {
-    fn of(register: &'a Register) -> Self {
+impl JsonRegister {
+    fn of(register: &Register) -> Self {
         let marks = register.marks.iter().map(|mark| JsonMark {
-            upn: mark.upn.as_str(),
-            code: mark.code.as_str(),
+            upn: mark.upn.text(),
+            code: mark.code.text(),
             minutes_late: mark.minutes_late,
         });
         Self {
             school_urn: register.school_urn,
             date: register.date.to_string(),
-            session: register.session.as_str(),
+            session: register.session.text(),
             revised_at: register.revised_at.to_string(),
             marks: marks.collect(),
         }

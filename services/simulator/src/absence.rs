@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::calendar::days_between;
 use crate::dice::Dice;
 use crate::model::{self, Lengths, PhaseModel, Reason};
-use crate::types::Code;
+use attendance::Code;
 
 /// What the model must know of a pupil.
 pub(crate) struct Profile {
@@ -89,10 +89,10 @@ impl Habit {
 
     fn spell(&self, dice: &mut Dice, session: usize, month: usize) -> Option<Spell> {
         let mut reason = dice.weighted(&self.reasons, self.total)?;
-        if reason.code == Code::Holiday && !dice.chance(model::HOLIDAY_SEASON[month] / 1.7) {
+        if reason.code == Code::G && !dice.chance(model::HOLIDAY_SEASON[month] / 1.7) {
             reason = dice.weighted(&self.reasons, self.total)?;
         }
-        if reason.code == Code::LateAfterClose && session == 1 && dice.chance(0.8) {
+        if reason.code == Code::U && session == 1 && dice.chance(0.8) {
             reason = self.reasons.first()?.0;
         }
         let ordinary = reason.lengths == Lengths::Ordinary;

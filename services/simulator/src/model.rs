@@ -13,7 +13,8 @@
 //! "Dorset row" below is Dorset's row of the phase in the DfE's daily series of 2025/26 (`dfe_attendance_2025_26.csv`), "bands"
 //! is `dfe_absence_bands.csv`; fitted means: by running the model and comparing.
 
-use crate::types::{Code, Phase};
+use crate::types::Phase;
+use attendance::Code;
 
 /// Standard deviation of a rank's part that brothers and sisters share; judgement. Lasting and yearly parts are the phase's.
 pub(crate) const HOUSEHOLD: f64 = 0.35;
@@ -156,17 +157,17 @@ static PRIMARY: PhaseModel = PhaseModel {
     lasting: 0.84,
     yearly: 0.24,
     reasons: &[
-        reason(Code::Illness, 100.0, 0.0, Lengths::Ordinary),
-        reason(Code::Other, 8.0, 12.0, Lengths::Ordinary),
-        reason(Code::NoReason, 3.3, 2.0, Lengths::Single),
-        reason(Code::Medical, 28.0, 0.0, Lengths::Single),
-        reason(Code::LateAfterClose, 10.0, 8.0, Lengths::Single),
-        reason(Code::Leave, 11.5, 0.0, Lengths::Ordinary),
-        reason(Code::Holiday, 10.5, 0.0, Lengths::Week),
-        reason(Code::Suspended, 0.5, 6.0, Lengths::Days),
-        reason(Code::Religious, 0.5, 0.0, Lengths::Single),
-        reason(Code::Interview, 0.5, 0.0, Lengths::Single),
-        reason(Code::Travelling, 0.05, 0.0, Lengths::Weeks),
+        reason(Code::I, 100.0, 0.0, Lengths::Ordinary),
+        reason(Code::O, 8.0, 12.0, Lengths::Ordinary),
+        reason(Code::N, 3.3, 2.0, Lengths::Single),
+        reason(Code::M, 28.0, 0.0, Lengths::Single),
+        reason(Code::U, 10.0, 8.0, Lengths::Single),
+        reason(Code::C, 11.5, 0.0, Lengths::Ordinary),
+        reason(Code::G, 10.5, 0.0, Lengths::Week),
+        reason(Code::E, 0.5, 6.0, Lengths::Days),
+        reason(Code::R, 0.5, 0.0, Lengths::Single),
+        reason(Code::J1, 0.5, 0.0, Lengths::Single),
+        reason(Code::T, 0.05, 0.0, Lengths::Weeks),
     ],
     part_time: 0.011,
     late: 0.0115,
@@ -195,17 +196,17 @@ static SECONDARY: PhaseModel = PhaseModel {
     lasting: 0.75,
     yearly: 0.45,
     reasons: &[
-        reason(Code::Illness, 100.0, 0.0, Lengths::Ordinary),
-        reason(Code::Other, 15.0, 12.0, Lengths::Ordinary),
-        reason(Code::NoReason, 1.9, 2.0, Lengths::Single),
-        reason(Code::Medical, 28.0, 0.0, Lengths::Single),
-        reason(Code::LateAfterClose, 6.0, 6.0, Lengths::Single),
-        reason(Code::Leave, 8.5, 0.0, Lengths::Ordinary),
-        reason(Code::Holiday, 4.3, 0.0, Lengths::Week),
-        reason(Code::Suspended, 1.5, 6.0, Lengths::Days),
-        reason(Code::Religious, 0.5, 0.0, Lengths::Single),
-        reason(Code::Interview, 0.8, 0.0, Lengths::Single),
-        reason(Code::Travelling, 0.03, 0.0, Lengths::Weeks),
+        reason(Code::I, 100.0, 0.0, Lengths::Ordinary),
+        reason(Code::O, 15.0, 12.0, Lengths::Ordinary),
+        reason(Code::N, 1.9, 2.0, Lengths::Single),
+        reason(Code::M, 28.0, 0.0, Lengths::Single),
+        reason(Code::U, 6.0, 6.0, Lengths::Single),
+        reason(Code::C, 8.5, 0.0, Lengths::Ordinary),
+        reason(Code::G, 4.3, 0.0, Lengths::Week),
+        reason(Code::E, 1.5, 6.0, Lengths::Days),
+        reason(Code::R, 0.5, 0.0, Lengths::Single),
+        reason(Code::J1, 0.8, 0.0, Lengths::Single),
+        reason(Code::T, 0.03, 0.0, Lengths::Weeks),
     ],
     part_time: 0.014,
     late: 0.045,
@@ -230,14 +231,14 @@ static SPECIAL: PhaseModel = PhaseModel {
     lasting: 0.76,
     yearly: 0.44,
     reasons: &[
-        reason(Code::Illness, 100.0, 0.0, Lengths::Ordinary),
-        reason(Code::Other, 14.0, 9.0, Lengths::Ordinary),
-        reason(Code::NoReason, 1.0, 2.0, Lengths::Single),
-        reason(Code::Medical, 62.0, 0.0, Lengths::Single),
-        reason(Code::LateAfterClose, 20.0, 4.0, Lengths::Single),
-        reason(Code::Leave, 15.0, 0.0, Lengths::Ordinary),
-        reason(Code::Holiday, 3.0, 0.0, Lengths::Week),
-        reason(Code::Suspended, 1.0, 3.0, Lengths::Days),
+        reason(Code::I, 100.0, 0.0, Lengths::Ordinary),
+        reason(Code::O, 14.0, 9.0, Lengths::Ordinary),
+        reason(Code::N, 1.0, 2.0, Lengths::Single),
+        reason(Code::M, 62.0, 0.0, Lengths::Single),
+        reason(Code::U, 20.0, 4.0, Lengths::Single),
+        reason(Code::C, 15.0, 0.0, Lengths::Ordinary),
+        reason(Code::G, 3.0, 0.0, Lengths::Week),
+        reason(Code::E, 1.0, 3.0, Lengths::Days),
     ],
     part_time: 0.12,
     late: 0.0092,
@@ -274,11 +275,11 @@ impl PhaseModel {
 /// A judgement: a day's absence falls by about a point while codes settle, most of it within two days.
 pub(crate) const fn first_unexplained(code: Code) -> (f64, u8) {
     match code {
-        Code::Illness => (0.25, 2),
-        Code::Other => (0.6, 5),
-        Code::Medical | Code::Leave | Code::Holiday => (0.1, 2),
+        Code::I => (0.25, 2),
+        Code::O => (0.6, 5),
+        Code::M | Code::C | Code::G => (0.1, 2),
         // Present after all: the desk had not yet told the register.
-        Code::Late => (0.08, 1),
+        Code::L => (0.08, 1),
         _ => (0.0, 0),
     }
 }

@@ -6,7 +6,8 @@ use jiff::civil::{Date, Weekday, date};
 use crate::dice::{Dice, Purpose};
 use crate::model::PhaseModel;
 use crate::truth::Cell;
-use crate::types::{Code, Phase};
+use crate::types::Phase;
+use attendance::Code;
 
 /// A school's own year.
 pub(crate) struct SchoolPlan {
@@ -24,21 +25,21 @@ impl SchoolPlan {
         let mut closures = Vec::new();
         // Snow, a boiler, a burst pipe: about a third of all schools close for a day; a few are polling stations.
         if dice.chance(0.35) {
-            closures.push((dice.index(days.len()), Code::Closed));
+            closures.push((dice.index(days.len()), Code::Y4));
         }
         if dice.chance(0.15) {
-            closures.push((days.len() - 45, Code::PlannedClosure));
+            closures.push((days.len() - 45, Code::Closure));
         }
         let mut away = Vec::new();
         let (first, last) = phase.year_groups();
         for year_group in first..=last {
             let visits = 1 + usize::from(dice.chance(PhaseModel::of(phase).second_visit));
             let visits = if phase == Phase::Special { 0 } else { visits };
-            away.extend((0..visits).map(|_| (dice.index(days.len()), year_group, Code::Visit)));
+            away.extend((0..visits).map(|_| (dice.index(days.len()), year_group, Code::V)));
         }
         if phase == Phase::Secondary {
             let week = days.len() - 8 - dice.index(10);
-            away.extend((week..week + 5).map(|day| (day, 10, Code::WorkExperience)));
+            away.extend((week..week + 5).map(|day| (day, 10, Code::W)));
         }
         Self { closures, away }
     }
@@ -83,26 +84,24 @@ impl Arrangements {
         let &Place { plan, day, date, session, year_group } = place;
         // Fixed number of draws a session: an arrangement changes nothing in the sessions after it.
         let (draw, minutes) = (dice.unit(), dice.between(1, 28));
-        let plain = if session == 0 { Code::PresentAm } else { Code::PresentPm };
+        let plain = if session == 0 { Code::Present } else { Code::PresentAfternoon };
         let part_time = self.part_time.is_some_and(|(from, to)| (from..to).contains(&day));
-        let code = if let Some(code) =
-            plan.away(day, year_group).filter(|code| self.placed || *code != Code::WorkExperience)
-        {
+        let code = if let Some(code) = plan.away(day, year_group).filter(|code| self.placed || *code != Code::W) {
             code
         } else if part_time && session == 1 {
-            Code::PartTime
+            Code::C2
         } else if self.arranged && date.weekday() != Weekday::Monday {
-            Code::ArrangedByAuthority
+            Code::K
         } else if self.off_site == Some(date.weekday()) && day > 20 {
-            Code::OffSite
+            Code::B
         } else if not_yet_required(day, session, year_group) {
-            Code::NotRequired
+            Code::X
         } else if session == 1 && draw < self.sport * 2.0 {
-            Code::Sport
+            Code::P
         } else if draw < self.late * if session == 0 { 1.0 } else { 0.15 } {
-            return Cell { code: Code::Late, minutes: u8::try_from(minutes).unwrap_or(1) };
+            return Cell { code: Code::L, minutes: u8::try_from(minutes).unwrap_or(1) };
         } else if is_study_leave(date, year_group) && draw > 0.93 {
-            Code::StudyLeave
+            Code::S
         } else {
             plain
         };

@@ -8,7 +8,8 @@ use crate::dice::{Dice, Purpose};
 use crate::model;
 use crate::names;
 use crate::schools::School;
-use crate::types::{Locality, Phase, Upn};
+use crate::types::{Locality, Phase};
+use attendance::Upn;
 
 /// Groups that the authority watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +93,7 @@ impl Pupil {
         let mut family = Dice::new(seed, Purpose::Household, 0, number);
         Self {
             number,
-            upn: Upn::of_number(number),
+            upn: invented_upn(number),
             year_group,
             school: index,
             since: date(start_year - years_here, 9, 1),
@@ -133,6 +134,11 @@ impl Pupil {
             + phase_model.lasting * normal(Purpose::Trait, 0, self.number)
             + phase_model.yearly * normal(Purpose::Year, year, self.number)
     }
+}
+
+/// The pupil's number of invented authority 900.
+fn invented_upn(number: u32) -> Upn {
+    Upn::given(900, number).expect("a county has far fewer pupils than nine digits can count")
 }
 
 fn invent_groups(dice: &mut Dice, phase: Phase) -> Vec<Group> {

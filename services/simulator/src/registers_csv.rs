@@ -29,8 +29,10 @@ fn write_sending<W: Write>(writer: &mut csv::Writer<W>, sending: &Sending) -> Re
     let revised_at = register.revised_at.to_string();
     for mark in &register.marks {
         let minutes = mark.minutes_late.map(|minutes| minutes.to_string()).unwrap_or_default();
-        let session = register.session.as_str();
-        writer.write_record([&urn, &date, session, mark.upn.as_str(), mark.code.as_str(), &minutes, &revised_at])?;
+        let session = register.session.text();
+        let upn = mark.upn.bytes();
+        let upn = str::from_utf8(&upn).unwrap_or_default();
+        writer.write_record([&urn, &date, session, upn, mark.code.text(), &minutes, &revised_at])?;
     }
     Ok(())
 }

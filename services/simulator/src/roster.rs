@@ -14,7 +14,7 @@ use crate::calendar::london;
 use crate::county::County;
 use crate::enrolments::{Enrolment, Kind};
 use crate::pupils::Pupil;
-use crate::types::Upn;
+use attendance::Upn;
 
 /// A row of the roster; the columns of `pupils.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ where
 
 fn write_row<W: Write>(writer: &mut csv::Writer<W>, row: &RosterRow) -> Result<(), csv::Error> {
     writer.write_record([
-        row.upn.as_str(),
+        row.upn.text().as_str(),
         &row.school_urn.to_string(),
         &row.year_group,
         row.enrolment,

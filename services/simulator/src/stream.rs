@@ -13,7 +13,8 @@ use crate::dice::{Dice, Purpose};
 use crate::roster::{RosterRow, roster_day};
 use crate::sending_plan::{Corrections, SendingPlan};
 use crate::truth::{Cell, Truth};
-use crate::types::{Mark, Occasion, Register, Sending, Session};
+use crate::types::{Mark, Occasion, Register, Sending};
+use attendance::Half;
 
 /// Working days after the last school day on which corrections and late registers still come; none is later.
 const AFTERWARDS: usize = 8;
@@ -79,7 +80,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Whether nothing is ever sent about this school (an index into `County::schools`), school day and session.
-    pub fn never_comes(&self, school: usize, day: usize, session: Session) -> bool {
+    pub fn never_comes(&self, school: usize, day: usize, session: Half) -> bool {
         self.senders[school].plan.never(session_index(day, session))
     }
 
@@ -138,7 +139,7 @@ struct View<'a> {
 impl Sender {
     /// Both registers of the day as first recorded; put by for the day of sending, today as a rule.
     fn live(&mut self, view: &View<'_>, day: usize, later: &mut BTreeMap<usize, Vec<Sending>>) {
-        for (at, session) in [(0, Session::Am), (1, Session::Pm)] {
+        for (at, session) in [(0, Half::Am), (1, Half::Pm)] {
             let revised_at = self.moment(view, day, self.plan.usual[at], 600);
             let index = session_index(day, session);
             let marks = self.marks(view, index, day);
@@ -204,7 +205,7 @@ impl Sender {
         let (session, day) = at;
         let from = if occasion == Occasion::WeekAgain { 59_400 } else { 55_800 };
         let revised_at = self.moment(view, day, from, 1_800);
-        let half = if session % 2 == 0 { Session::Am } else { Session::Pm };
+        let half = if session % 2 == 0 { Half::Am } else { Half::Pm };
         let register =
             Register { school_urn: self.urn, date: view.days[session / 2], session: half, revised_at, marks };
         Sending { sent_at: revised_at, occasion, register }
@@ -227,6 +228,6 @@ fn mark(view: &View<'_>, enrolment: usize, cell: Option<Cell>) -> Option<Mark> {
     Some(Mark { upn: pupil.upn, code: cell.code, minutes_late: (cell.minutes > 0).then_some(cell.minutes) })
 }
 
-fn session_index(day: usize, session: Session) -> usize {
-    day * 2 + usize::from(session == Session::Pm)
+fn session_index(day: usize, session: Half) -> usize {
+    day * 2 + usize::from(session == Half::Pm)
 }

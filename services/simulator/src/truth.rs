@@ -7,7 +7,7 @@ use crate::dice::{Dice, Purpose};
 use crate::enrolments::{Enrolment, Kind, UNSETTLED_SHIFT, unsettled};
 use crate::model::{self, PhaseModel};
 use crate::provision::{Arrangements, Place, SchoolPlan};
-use crate::types::Code;
+use attendance::Code;
 
 /// A mark without its pupil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +121,9 @@ impl Story {
                 let cell = if let Some(code) = plan.closed(day) {
                     Cell { code, minutes: 0 }
                 } else if elsewhere {
-                    Cell { code: Code::DualRegistered, minutes: 0 }
+                    Cell { code: Code::D, minutes: 0 }
                 } else if let Some(code) = self.missed[day * 2 + session] {
-                    Cell { code, minutes: if code == Code::LateAfterClose { 45 } else { 0 } }
+                    Cell { code, minutes: if code == Code::U { 45 } else { 0 } }
                 } else {
                     attended
                 };
@@ -154,9 +154,9 @@ fn provisional(county: &County, enrolment: &Enrolment, marks: &[Option<Cell>]) -
 /// What is first recorded of a mark, if not its final code, and for how many school days.
 fn first_recorded(dice: &mut Dice, code: Code) -> Option<(Code, u8)> {
     let draw = dice.unit();
-    if matches!(code, Code::PresentAm | Code::PresentPm) {
+    if matches!(code, Code::Present | Code::PresentAfternoon) {
         if draw < model::PRESENT_FIRST_UNEXPLAINED {
-            return Some((Code::NoReason, 1));
+            return Some((Code::N, 1));
         }
         return (draw > 1.0 - model::FIRST_NOT_TAKEN).then_some((Code::NotTaken, 1));
     }
@@ -170,7 +170,7 @@ fn first_recorded(dice: &mut Dice, code: Code) -> Option<(Code, u8)> {
         1 => (usual + 1).min(5),
         _ => usual,
     };
-    Some((Code::NoReason, days))
+    Some((Code::N, days))
 }
 
 #[cfg(test)]
@@ -200,8 +200,8 @@ mod tests {
         assert!(!second.is_empty());
         for index in second {
             let pairs = truth.marks(index).iter().flatten().zip(truth.marks(index - 1).iter().flatten());
-            let elsewhere = |cell: &Cell| cell.code == Code::DualRegistered;
-            let closed = |cell: &Cell| matches!(cell.code, Code::Closed | Code::PlannedClosure);
+            let elsewhere = |cell: &Cell| cell.code == Code::D;
+            let closed = |cell: &Cell| matches!(cell.code, Code::Y4 | Code::Closure);
             for (here, there) in pairs {
                 assert!(closed(here) || closed(there) || elsewhere(here) != elsewhere(there));
             }

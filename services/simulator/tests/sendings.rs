@@ -3,18 +3,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use attendance::{Code, Half, Upn};
 use jiff::Timestamp;
 use simulator::policy::policy_files;
 use simulator::registers_csv::write_registers_csv;
 use simulator::roster::{RosterRow, write_pupils_csv};
-use simulator::types::{Code, Occasion, Register, Session, Upn};
+use simulator::types::{Occasion, Register};
 use simulator::{County, CountyError, Options, SchoolDay, Stream, Truth};
 
 fn small(seed: u64) -> County {
     County::new(seed, Options { start_year: 2025, schools: 20, pupils: 2_500 }).unwrap()
 }
 
-type Key = (u32, String, Session, Upn);
+type Key = (u32, String, Half, Upn);
 type Held = HashMap<Key, (Timestamp, Code, Option<u8>)>;
 
 fn hold(held: &mut Held, register: &Register) {
@@ -33,7 +34,7 @@ fn final_truth(county: &County, truth: &Truth, stream: &Stream<'_>) -> HashMap<K
         let urn = county.schools()[enrolment.school].urn;
         let upn = county.pupils()[enrolment.pupil].upn;
         for (at, cell) in truth.marks(index).iter().enumerate() {
-            let session = if at % 2 == 0 { Session::Am } else { Session::Pm };
+            let session = if at % 2 == 0 { Half::Am } else { Half::Pm };
             if let Some(cell) = cell.filter(|_| !stream.never_comes(enrolment.school, at / 2, session)) {
                 let minutes = (cell.minutes > 0).then_some(cell.minutes);
                 all.insert((urn, days[at / 2].to_string(), session, upn), (cell.code, minutes));
@@ -78,7 +79,7 @@ fn sendings_come_in_time_order_and_of_every_kind() {
     let truth = Truth::new(&county);
     let stream = Stream::new(&county, &truth);
     let never = (0..county.schools().len())
-        .flat_map(|school| (0..190).flat_map(move |day| [(school, day, Session::Am), (school, day, Session::Pm)]))
+        .flat_map(|school| (0..190).flat_map(move |day| [(school, day, Half::Am), (school, day, Half::Pm)]))
         .filter(|(school, day, session)| stream.never_comes(*school, *day, *session))
         .count();
     assert!(never > 0);
@@ -111,9 +112,9 @@ fn a_reason_not_known_becomes_illness_two_days_later() {
         for register in day.sendings.iter().map(|sending| &sending.register) {
             for mark in &register.marks {
                 let key = (register.school_urn, register.date, register.session, mark.upn);
-                if mark.code == Code::NoReason {
+                if mark.code == Code::N {
                     unexplained.entry(key).or_insert(index);
-                } else if mark.code == Code::Illness && unexplained.get(&key).is_some_and(|first| index - first == 2) {
+                } else if mark.code == Code::I && unexplained.get(&key).is_some_and(|first| index - first == 2) {
                     explained += 1;
                 }
             }
@@ -148,8 +149,8 @@ const FINGERPRINT: u64 = 0xc718_97d6_8c37_fdde;
 
 #[test]
 fn upns_are_unique_and_carry_the_right_check_letter() {
-    assert_eq!(Upn::of_number(1_000_001).as_str(), "R900001000001");
-    assert_eq!(Upn::of_number(1_000_002).as_str(), "F900001000002");
+    let given = |number| Upn::given(900, number).unwrap().text();
+    assert_eq!([given(1_000_001), given(1_000_002)], ["R900001000001", "F900001000002"]);
     let county = small(1);
     let next = county.next_year().unwrap();
     let upns: BTreeSet<Upn> = county.pupils().iter().map(|pupil| pupil.upn).collect();

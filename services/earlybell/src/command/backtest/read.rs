@@ -4,10 +4,9 @@ use super::write::RejectedFile;
 use anyhow::{Context, anyhow};
 use attendance::backtest::{Known, Newest};
 use attendance::calendar::{Calendar, Calendars};
-use attendance::code::RetiredCodes;
 use attendance::enrolment::Roster;
 use attendance::mark::{MinutesLate, Revision};
-use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
+use attendance::{Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use ingest::parse::gzip;
 use ingest::parse::pupils_csv::PupilsCsv;
 use ingest::parse::registers_csv::{LastYear, RegistersCsv};
@@ -102,14 +101,12 @@ impl Input {
         }
         for register in day.sendings.iter().map(|sending| &sending.register) {
             let school = Urn::new(register.school_urn)?;
-            let session =
-                Session::new(Day::parse(&register.date.to_string())?, Half::parse(register.session.as_str())?);
+            let session = Session::new(Day::parse(&register.date.to_string())?, register.session);
             let revised_at = Timestamp::from_micros(register.revised_at.as_microsecond());
             for mark in &register.marks {
-                let code = Code::parse(mark.code.as_str(), session.day(), &RetiredCodes::default())?;
                 let minutes_late = mark.minutes_late.map(|minutes| MinutesLate::new(minutes.into())).transpose()?;
-                let revision = Revision { revised_at, code, minutes_late };
-                self.mark(Mark { upn: Upn::parse(mark.upn.as_str())?, school, session, revision });
+                let revision = Revision { revised_at, code: mark.code, minutes_late };
+                self.mark(Mark { upn: mark.upn, school, session, revision });
             }
         }
         Ok(())
