@@ -15,6 +15,17 @@ pub struct Store {
     tasks: TaskTracker,
 }
 
+/// What a database server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its name and version, as it says them.
+    pub version: String,
+    /// PostgreSQL's version as a number, 150018 for 15.18.
+    pub number: Option<i64>,
+    /// Its clock.
+    pub now: i64,
+}
+
 impl Store {
     /// Connects to `postgres://…` or `sqlite://path` (created where missing; in memory is refused) and looks at nothing: for
     /// `migrate` and `doctor`.
@@ -49,6 +60,19 @@ impl Store {
     /// `SchemaTooNew` where a newer release was here, else as the database answers.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         schema::migrate(&self.pools).await
+    }
+
+    /// What the database server is.
+    ///
+    /// # Errors
+    /// As the database answers.
+    pub async fn about(&self) -> Result<About, StoreError> {
+        let read = match &self.pools {
+            Pools::Postgres(pool) => sqlx::query_as::<_, (String, i64, i64)>(postgres::ABOUT).fetch_one(pool).await,
+            Pools::Sqlite { readers, .. } => sqlx::query_as(sqlite::ABOUT).fetch_one(readers).await,
+        };
+        let (version, number, now) = read.map_err(|error| codes::statement("store.about", &error))?;
+        Ok(About { version, number: (number > 0).then_some(number), now })
     }
 
     /// The version of the database's schema; 0 where `migrate` never ran.

@@ -38,7 +38,7 @@ mod options;
 mod schema;
 mod tx;
 
-pub use connection::Store;
+pub use connection::{About, Store};
 pub use error::{CommitError, StoreError};
 pub use options::Options;
 pub use tx::Tx;

@@ -203,6 +203,22 @@ impl Admin {
         Ok(differences)
     }
 
+    /// How many brokers there are.
+    pub async fn brokers(&self) -> Result<usize, AdminError> {
+        let timeout = self.timeout;
+        self.blocking(move |client| Ok(client.fetch_metadata(None, timeout)?.brokers().len())).await
+    }
+
+    /// How many members a consumer group has.
+    pub async fn members(&self, group: &str) -> Result<usize, AdminError> {
+        let (group, timeout) = (group.to_owned(), self.timeout);
+        let members = self.blocking(move |client| {
+            let list = client.fetch_group_list(Some(&group), timeout)?;
+            Ok(list.groups().iter().map(|group| group.members().len()).sum())
+        });
+        members.await
+    }
+
     /// Number of partitions. Errors: [`AdminError::NoTopic`] too.
     pub async fn partition_count(&self, topic: &str) -> Result<u32, AdminError> {
         let shape = self.shape(topic).await?.ok_or_else(|| AdminError::NoTopic(topic.into()))?;

@@ -6,6 +6,7 @@ mod check;
 mod dead_letters;
 mod deliveries;
 mod demo;
+mod doctor;
 mod explain;
 mod ingest;
 mod installation;
@@ -38,6 +39,8 @@ pub(crate) struct Earlybell {
 enum Command {
     /// A simulated autumn term through all services in one process: nothing else is needed. Checked against backtest.
     Demo(demo::Demo),
+    /// Looks at a live installation: what is wrong and what to do. Changes nothing.
+    Doctor(doctor::Doctor),
     /// Brings the database to this release and makes the topics; the first time it founds the installation.
     Migrate(migrate::Migrate),
     /// Verifies a policy folder: authority.toml, rules.toml, schools.csv, localities.csv.
@@ -74,6 +77,7 @@ impl Earlybell {
         let config = self.config;
         match self.command {
             Command::Demo(command) => command.run(),
+            Command::Doctor(command) => command.run(config),
             Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),

@@ -21,4 +21,4 @@ pub mod validate;
 
 pub use metrics::Metrics;
 pub use reason::{Reason, Rejected};
-pub use run::{IngestError, run};
+pub use run::{GROUP, IngestError, run};

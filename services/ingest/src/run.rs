@@ -17,7 +17,7 @@ use transport::{
 };
 
 /// The consumer group of all ingest processes.
-const GROUP: &str = "earlybell-ingest";
+pub const GROUP: &str = "earlybell-ingest";
 /// A request waits for it; many at once share a batch.
 const LINGER: Duration = Duration::from_millis(5);
 

@@ -40,7 +40,7 @@ use tokio::sync::watch;
 use transport::{ConsumerConfig, ConsumerError, Topic};
 
 /// The consumer group of all notifier processes.
-const GROUP: &str = "earlybell-notifier";
+pub const GROUP: &str = "earlybell-notifier";
 /// Alert batches in one transaction: each change is several statements, and a batch has to end well within `stall`.
 const BATCH: u32 = 20;
 /// What readers may use up.

@@ -29,7 +29,7 @@ use std::time::Duration;
 use transport::{ConsumerConfig, ConsumerError, ProduceError, Producer, ProducerConfig, Topic};
 
 /// The consumer group of all rules processes.
-const GROUP: &str = "earlybell-rules";
+pub const GROUP: &str = "earlybell-rules";
 /// Alerts do not wait for company.
 const LINGER: Duration = Duration::from_millis(5);
 

@@ -76,6 +76,11 @@ pub(crate) async fn migration_connection(pool: &PgPool) -> Result<PgConnection, 
     Ok(connection)
 }
 
+/// Version as text and number, and the clock in microseconds.
+pub(crate) const ABOUT: &str = "
+SELECT 'PostgreSQL ' || current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint),
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS bigint)";
+
 pub(crate) const RECORD_UPSERT: &str = "
 INSERT INTO record (upn, school_year, part, body, due_at, judged_with)
 SELECT * FROM UNNEST($1::bigint[], $2::smallint[], $3::integer[], $4::bytea[], $5::bigint[], $6::bigint[])

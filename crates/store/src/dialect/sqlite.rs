@@ -65,6 +65,10 @@ pub(super) async fn write(
     Ok(touched)
 }
 
+/// Version as text, no number, and the clock in microseconds.
+pub(crate) const ABOUT: &str =
+    "SELECT 'SQLite ' || sqlite_version(), 0, CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
 pub(crate) const RECORD_UPSERT: &str = "
 INSERT INTO record (upn, school_year, part, body, due_at, judged_with) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (upn, school_year) DO UPDATE SET
