@@ -20,6 +20,16 @@ pub enum Event {
     Replay(Upn, Vec<Event>),
 }
 
+/// Where marks come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A school sends them.
+    #[default]
+    Live,
+    /// An import of history: what they change is no news.
+    History,
+}
+
 /// The marks of one partition's pupils in one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarksPart {
@@ -31,6 +41,8 @@ pub struct MarksPart {
     pub school: Urn,
     /// The session.
     pub session: Session,
+    /// Where they come from.
+    pub origin: Origin,
     /// A mark a pupil.
     pub marks: Vec<(Upn, Revision)>,
 }
@@ -100,6 +112,7 @@ impl MarksPart {
             received_at: Timestamp::from_micros(raw.received_at),
             school: Urn::new(raw.school_urn).map_err(|_| wrong("school_urn")())?,
             session: Session::from_number(raw.session),
+            origin: if raw.history { Origin::History } else { Origin::Live },
             marks,
         })
     }
@@ -117,6 +130,7 @@ impl MarksPart {
             codes: self.marks.iter().map(|(_, revision)| revision.code.number()).collect(),
             minutes_late: minutes.collect(),
             received_at: self.received_at.micros(),
+            history: self.origin == Origin::History,
         }
     }
 }
@@ -152,6 +166,7 @@ mod tests {
             received_at: Timestamp::from_micros(5),
             school: Urn::new(900_001).unwrap(),
             session: Session::new(Day::parse("2025-09-03").unwrap(), Half::Pm),
+            origin: if minutes.is_some() { Origin::History } else { Origin::Live },
             marks: vec![
                 (Upn::parse("R900001000001").unwrap(), revision(Code::Present, None)),
                 (Upn::parse("F900001000002").unwrap(), revision(Code::L, minutes)),

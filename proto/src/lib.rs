@@ -9,7 +9,7 @@ mod record;
 mod register;
 
 pub use enrolment::{roster_from_bytes, roster_to_bytes};
-pub use event::{Event, MarksPart};
+pub use event::{Event, MarksPart, Origin};
 pub use record::{year_from_bytes, year_to_bytes};
 pub use register::RosterPart;
 

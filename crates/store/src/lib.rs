@@ -19,6 +19,7 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod enrolment;
 pub mod held;
+pub mod import_file;
 pub mod installation;
 pub mod outbox;
 pub mod person;

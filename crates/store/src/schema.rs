@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step {
         number: 1,
         name: "foundation",
@@ -38,6 +38,12 @@ const STEPS: [Step; 4] = [
         name: "feed",
         postgres: include_str!("../migrations/postgres/0004_feed.sql"),
         sqlite: include_str!("../migrations/sqlite/0004_feed.sql"),
+    },
+    Step {
+        number: 5,
+        name: "import",
+        postgres: include_str!("../migrations/postgres/0005_import.sql"),
+        sqlite: include_str!("../migrations/sqlite/0005_import.sql"),
     },
 ];
 

@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod explain;
+mod import;
 mod ingest;
 mod installation;
 mod key;
@@ -49,6 +50,8 @@ enum Command {
     Apply(apply::Apply),
     /// Runs the ingest service: registers and rosters in, events out.
     Ingest,
+    /// History from files, so that an authority may start in mid-year: cases open and close without a message.
+    Import(import::Import),
     /// Ingest keys of schools and suppliers.
     Key(key::Key),
     /// What could not be used: list it, show it, send it again.
@@ -82,6 +85,7 @@ impl Earlybell {
             Command::Check(command) => command.run(),
             Command::Apply(command) => command.run(config),
             Command::Ingest => ingest::run(config),
+            Command::Import(command) => command.run(config),
             Command::Key(command) => command.run(config),
             Command::DeadLetters(command) => command.run(config),
             Command::Rules => rules::run(config),

@@ -7,7 +7,7 @@ use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
 use attendance::mark::{MinutesLate, Revision};
 use attendance::{Code, Day, Half, SchoolYear, Session, Timestamp, Upn, Urn};
-use proto::v1;
+use proto::{Origin, v1};
 use uuid::Uuid;
 
 /// How far a time of revision may be ahead of the wall clock, in microseconds.
@@ -108,13 +108,13 @@ impl From<v1::Register> for RawRegister {
 
 impl Moment {
     /// Whether a register of that day, revised then, can be taken now.
-    pub(crate) fn check(&self, day: Day, revised_at: Timestamp) -> Result<(), Rejected> {
+    pub(crate) fn check(&self, day: Day, revised_at: Timestamp, origin: Origin) -> Result<(), Rejected> {
         let today = self.now.day_in_london();
         if day > today {
             let what = format!("{day} lies ahead, today is {today}; send a register once it is taken");
             return Err(Rejected::of_field(Reason::FutureDate, "date", what));
         }
-        if SchoolYear::of(day) < self.present.previous() {
+        if origin == Origin::Live && SchoolYear::of(day) < self.present.previous() {
             let what = format!(
                 "{day} lies before the school year {}; older years are taken by import only",
                 self.present.previous()
@@ -144,6 +144,16 @@ pub(crate) fn accept(
     moment: &Moment,
     stamp: Option<Timestamp>,
 ) -> Result<Accepted, Rejected> {
+    accept_from(raw, admission, moment, (stamp, Origin::Live))
+}
+
+/// As [`accept`], of registers that may be an import's: those may be of older school years.
+pub(crate) fn accept_from(
+    raw: &RawRegister,
+    admission: Admission<'_>,
+    moment: &Moment,
+    (stamp, origin): (Option<Timestamp>, Origin),
+) -> Result<Accepted, Rejected> {
     let school = Urn::parse(&raw.school_urn).map_err(|e| Rejected::new(Reason::SchoolUrn, e))?;
     let day = Day::parse(&raw.date).map_err(|e| Rejected::new(Reason::Date, e))?;
     let half = Half::parse(&raw.session).map_err(|e| Rejected::new(Reason::Session, e))?;
@@ -156,7 +166,7 @@ pub(crate) fn accept(
         })?,
     };
     admission.school(school, day)?;
-    moment.check(day, revised_at)?;
+    moment.check(day, revised_at, origin)?;
     let mut marks = Vec::with_capacity(raw.marks.len());
     let mut refused = Vec::new();
     for (number, mark) in raw.marks.iter().enumerate() {

@@ -1,19 +1,21 @@
 //! What a message of registers holds: events, the row of a register received, or a dead letter. Reads HTTP's own messages and
 //! suppliers' alike, and trusts neither.
 
-use crate::accept::{Accepted, Moment, RawRegister, accept};
+use crate::accept::{Accepted, Moment, RawRegister, accept_from};
 use crate::parse::json::{JsonRegister, one_or_many};
 use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
 use attendance::{Session, Urn};
 use policy::Policy;
 use prost::Message as _;
-use proto::{Event, MarksPart, RosterPart, v1};
+use proto::{Event, MarksPart, Origin, RosterPart, v1};
 use store::dead_letter::NewDeadLetter;
 use store::register::RegisterRow;
 use transport::Message;
 use uuid::Uuid;
 
+/// The header that `earlybell import` writes: history, of any school year.
+pub const IMPORT: &str = "import";
 /// What refused marks of one message a dead letter lists; the message itself holds all.
 const LISTED: usize = 20;
 
@@ -44,11 +46,12 @@ impl Reading<'_> {
         match message.header("kind") {
             None | Some(b"register") => match registers(message) {
                 Ok(registers) => {
+                    let origin = self.origin(message);
                     let several = registers.len() > 1;
                     for (number, raw) in registers.iter().enumerate() {
                         let place = if several { format!("registers[{number}]") } else { String::new() };
                         school = school.or(Urn::parse(&raw.school_urn).ok());
-                        self.register(raw, &place, intake, &mut problems);
+                        self.register(raw, (&place, origin), intake, &mut problems);
                     }
                 }
                 Err(rejected) => problems.push((String::new(), rejected)),
@@ -68,8 +71,20 @@ impl Reading<'_> {
         }
     }
 
-    fn register(&self, raw: &RawRegister, place: &str, intake: &mut Intake, problems: &mut Vec<(String, Rejected)>) {
-        let accepted = accept(raw, Admission::Policy(self.policy), &self.moment, None)
+    /// What our own import has written; a supplier's headers count for nothing here.
+    fn origin(&self, message: &Message) -> Origin {
+        let is_import = self.supplier.is_none() && message.header(IMPORT).is_some();
+        if is_import { Origin::History } else { Origin::Live }
+    }
+
+    fn register(
+        &self,
+        raw: &RawRegister,
+        (place, origin): (&str, Origin),
+        intake: &mut Intake,
+        problems: &mut Vec<(String, Rejected)>,
+    ) {
+        let accepted = accept_from(raw, Admission::Policy(self.policy), &self.moment, (None, origin))
             .and_then(|accepted| self.carried(accepted.school).map(|()| accepted));
         let accepted = match accepted {
             Ok(accepted) => accepted,
@@ -88,6 +103,7 @@ impl Reading<'_> {
                 received_at: accepted.received_at,
                 school: accepted.school,
                 session: accepted.session,
+                origin,
                 marks: accepted.marks,
             }));
         }

@@ -19,6 +19,7 @@ mod run;
 mod slice;
 pub mod validate;
 
+pub use intake::IMPORT;
 pub use metrics::Metrics;
 pub use reason::{Reason, Rejected};
 pub use run::{GROUP, IngestError, run};

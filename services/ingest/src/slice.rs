@@ -68,6 +68,7 @@ mod tests {
                 received_at: Timestamp::from_micros(1),
                 school: Urn::new(900_001).unwrap(),
                 session: Session::from_number(session),
+                origin: proto::Origin::Live,
                 marks: (0..1_000).map(|number| (upn(number), revision)).collect(),
             })
         };

@@ -160,6 +160,9 @@ impl Applying<'_> {
     }
 
     fn news(&self, raw: &v1::AlertChange) -> News {
+        if raw.history {
+            return News::Old;
+        }
         let policy = &self.in_force.policy;
         let caused_by = (raw.caused_by != 0).then(|| Session::from_number(raw.caused_by));
         let Ok(school) = Urn::new(raw.school_urn) else { return News::New };

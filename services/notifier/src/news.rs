@@ -11,7 +11,7 @@ use attendance::{Day, Session};
 pub(crate) enum News {
     /// It does.
     New,
-    /// It is caused by a session that is too long ago.
+    /// It is caused by a session that is too long ago, or by an import of history.
     Old,
 }
 

@@ -10,7 +10,7 @@ use attendance::rate::Counts;
 use attendance::{Session, Upn};
 use installation::InForce;
 use prost::Message;
-use proto::v1;
+use proto::{Origin, v1};
 use store::dead_letter::NewDeadLetter;
 use store::enrolment::EnrolmentRow;
 use store::pupil_school::PupilSchool;
@@ -128,6 +128,7 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         register_id: cause.register.map(|(id, _)| id.to_vec()).unwrap_or_default(),
         received_at: cause.register.map_or(0, |(_, at)| at.micros()),
         caused_by: cause.session.map_or(0, Session::number),
+        history: cause.origin == Some(Origin::History),
     };
     let published = PublishedAlert { year, rule, alert, published };
     Decided { upn, published, as_of: moment.as_of, message }

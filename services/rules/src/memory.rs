@@ -7,7 +7,7 @@ use crate::pupil::Pupil;
 use attendance::enrolment::RosterEntry;
 use attendance::record::{Applied, YearRecord};
 use attendance::{SchoolYear, Session, Timestamp, Upn};
-use proto::{Event, MarksPart};
+use proto::{Event, MarksPart, Origin};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
@@ -17,6 +17,8 @@ pub(crate) struct Cause {
     pub(crate) register: Option<([u8; 16], Timestamp)>,
     /// The newest session with a mark among the events.
     pub(crate) session: Option<Session>,
+    /// Where the marks come from: history only where all do.
+    pub(crate) origin: Option<Origin>,
     /// The earliest school year that a mark touched.
     pub(crate) earliest_year: Option<SchoolYear>,
 }
@@ -94,6 +96,10 @@ impl Memory {
             let cause = named.entry(*upn).or_default();
             cause.register = Some((part.register, part.received_at));
             cause.session = cause.session.max(Some(part.session));
+            cause.origin = match (cause.origin, part.origin) {
+                (None | Some(Origin::History), Origin::History) => Some(Origin::History),
+                _ => Some(Origin::Live),
+            };
             let year = part.session.school_year();
             cause.earliest_year = Some(cause.earliest_year.map_or(year, |earliest| earliest.min(year)));
         }

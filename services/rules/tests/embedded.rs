@@ -7,7 +7,7 @@ use attendance::mark::Revision;
 use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Upn, Urn};
 use installation::Parts;
 use policy::{Files, Policy};
-use proto::{Event, MarksPart};
+use proto::{Event, MarksPart, Origin};
 use rules::Metrics;
 use service::clock::{Clock, NewestSession};
 use service::config::{Settings, Sources};
@@ -43,7 +43,7 @@ fn register(session: Session) -> MarksPart {
     let revision = |number| Revision { revised_at, code: code(number), minutes_late: None };
     let marks = (0..).zip(pupils()).map(|(number, upn)| (upn, revision(number))).collect();
     let (school, received_at) = (Urn::new(900_001).unwrap(), revised_at);
-    MarksPart { register: [1; 16], received_at, school, session, marks }
+    MarksPart { register: [1; 16], received_at, school, session, origin: Origin::Live, marks }
 }
 
 fn sessions() -> Vec<Session> {

@@ -2,6 +2,7 @@
 
 use crate::backend::Backend;
 use store::api_key::{self, NewApiKey};
+use store::import_file::{self, ImportFile};
 use store::person::{self, PersonRow};
 use store::register::{self, RegisterRow};
 
@@ -84,7 +85,26 @@ async fn each_name_is_the_newest_and_a_missing_one_changes_nothing(backend: Back
     }
 }
 
+async fn a_files_progress_never_goes_back(backend: Backend) {
+    let file = |rows, finished_at| ImportFile {
+        digest: "d".to_owned(),
+        name: "a.csv".to_owned(),
+        rows,
+        marks: rows - 1,
+        changed_at: rows,
+        finished_at,
+    };
+    for progress in [file(10, None), file(30, Some(5)), file(20, None)] {
+        let mut tx = backend.store.begin().await.unwrap();
+        import_file::put(&mut tx, &progress).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(import_file::get(&backend.store, "d").await.unwrap(), Some(file(30, Some(5))));
+    assert_eq!(import_file::get(&backend.store, "e").await.unwrap(), None);
+}
+
 on_both!(
+    a_files_progress_never_goes_back,
     a_rotation_leaves_two_keys_and_a_revocation_none,
     in_any_order_the_newest_revision_of_a_register_is_kept,
     each_name_is_the_newest_and_a_missing_one_changes_nothing,

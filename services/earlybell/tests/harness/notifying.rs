@@ -41,6 +41,7 @@ pub(crate) fn change(pupil: u32, version: u32) -> v1::AlertChange {
         sentence: SENTENCE.into(),
         register_id: vec![1; 16],
         received_at: 1_760_000_000_000_000,
+        history: false,
         caused_by: as_of,
     }
 }

@@ -6,7 +6,7 @@ use attendance::judge::Standard;
 use attendance::mark::Revision;
 use attendance::{Code, Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use policy::Policy;
-use proto::{Event, MarksPart};
+use proto::{Event, MarksPart, Origin};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -111,7 +111,7 @@ pub(crate) async fn produce(producer: &Producer, partitions: u32, sendings: &[Se
         for (partition, marks) in parts {
             let received_at = Timestamp::from_micros(0);
             let (school, session) = (sending.school, sending.session);
-            let part = MarksPart { register: [1; 16], received_at, school, session, marks };
+            let part = MarksPart { register: [1; 16], received_at, school, session, origin: Origin::Live, marks };
             slices.entry(partition).or_default().push(Event::Marks(part));
         }
     }

@@ -90,17 +90,7 @@ impl Roster {
         }
         answer.look_at(place, line.upn, sending.policy.code);
         answer.accepted.pupils += 1;
-        let person = line.person;
-        if person.given_name.is_some() || person.family_name.is_some() || person.birth_date.is_some() {
-            self.persons.push(PersonRow {
-                upn: i64::try_from(line.upn.number()).unwrap_or(i64::MAX),
-                urn: i32::try_from(line.entry.school.number()).unwrap_or(i32::MAX),
-                given_name: person.given_name,
-                family_name: person.family_name,
-                birth_date: person.birth_date,
-                revised_at: line.entry.revised_at.micros(),
-            });
-        }
+        self.persons.extend(line.person_row());
         self.entries.entry(line.entry.school).or_default().push((line.upn, line.entry));
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::reason::Rejected;
 use crate::validate::Admission;
 use attendance::{Session, Timestamp, Urn};
 use policy::Policy;
+use proto::Origin;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -108,7 +109,7 @@ fn of_csv(bytes: &[u8], sending: Sending<'_>, answer: &mut Answer) -> Result<Vec
         sending.access.check(school)?;
         let place = format!("row {}", row.number);
         revision.revised_at = row.given.unwrap_or(sending.moment.now);
-        if let Err(rejected) = sending.moment.check(session.day(), revision.revised_at) {
+        if let Err(rejected) = sending.moment.check(session.day(), revision.revised_at, Origin::Live) {
             answer.reject(place, rejected);
             continue;
         }

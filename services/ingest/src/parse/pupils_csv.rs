@@ -50,9 +50,15 @@ impl<R: Read> PupilsCsv<R> {
     /// The next row; none at the end. An error ends the reading. Without a time of revision a row is stamped with its
     /// number in microseconds: older than all that schools send, later rows newer.
     pub fn next_row(&mut self) -> Result<Option<RosterRow>, FileError> {
+        let row = self.next_numbered()?;
+        Ok(row.map(|row| row.map(|line| (line.upn, line.entry))))
+    }
+
+    /// As [`PupilsCsv::next_row`], with the names.
+    pub fn next_numbered(&mut self) -> Result<Option<Result<RosterLine, RefusedRow>>, FileError> {
         let Some(read) = self.rows.next()? else { return Ok(None) };
         self.number += 1;
-        let parsed = read.and_then(|()| self.parse()).map(|line| (line.upn, line.entry));
+        let parsed = read.and_then(|()| self.parse());
         Ok(Some(parsed.map_err(|rejected| self.rows.refused(rejected))))
     }
 

@@ -6,6 +6,7 @@ use attendance::enrolment::{Field, Groups, Kind, RosterEntry, YearGroup};
 use attendance::{Day, Timestamp, Upn, Urn};
 use std::borrow::Cow;
 use std::fmt::Display;
+use store::person::PersonRow;
 
 /// The names of the fields.
 pub(crate) const NAMES: [&str; 13] = [
@@ -36,12 +37,32 @@ pub(crate) struct Person {
 }
 
 /// A line of a roster.
-pub(crate) struct RosterLine {
-    pub(crate) upn: Upn,
-    pub(crate) entry: RosterEntry,
+pub struct RosterLine {
+    /// The pupil.
+    pub upn: Upn,
+    /// What it says of an enrolment.
+    pub entry: RosterEntry,
     pub(crate) person: Person,
     /// Whether the line had no time of revision.
     pub(crate) stamped: bool,
+}
+
+impl RosterLine {
+    /// What it says of names and the birth date, for their table; none where it says nothing.
+    pub fn person_row(&self) -> Option<PersonRow> {
+        let Person { given_name, family_name, birth_date } = self.person.clone();
+        if given_name.is_none() && family_name.is_none() && birth_date.is_none() {
+            return None;
+        }
+        Some(PersonRow {
+            upn: i64::try_from(self.upn.number()).unwrap_or(i64::MAX),
+            urn: i32::try_from(self.entry.school.number()).unwrap_or(i32::MAX),
+            given_name,
+            family_name,
+            birth_date,
+            revised_at: self.entry.revised_at.micros(),
+        })
+    }
 }
 
 /// Reads a line. `given` gives the field of a column of [`NAMES`]; without a time of revision it is `stamp`.
