@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         number: 1,
         name: "foundation",
@@ -44,6 +44,12 @@ const STEPS: [Step; 5] = [
         name: "import",
         postgres: include_str!("../migrations/postgres/0005_import.sql"),
         sqlite: include_str!("../migrations/sqlite/0005_import.sql"),
+    },
+    Step {
+        number: 6,
+        name: "delivery_order",
+        postgres: include_str!("../migrations/postgres/0006_delivery_order.sql"),
+        sqlite: include_str!("../migrations/sqlite/0006_delivery_order.sql"),
     },
 ];
 

@@ -110,6 +110,6 @@ WHERE id IN (
     WHERE receiver = $1 AND state IN ('waiting', 'sending') AND next_at <= $3 AND NOT EXISTS (
         SELECT 1 FROM delivery AS earlier
         WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
-            AND earlier.state IN ('waiting', 'sending'))
+            AND earlier.state NOT IN ('delivered', 'given_up'))
     ORDER BY next_at, id LIMIT $2)
 RETURNING id, message_id, body, register_id, received_at, tried_since, attempts";
