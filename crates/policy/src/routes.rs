@@ -240,12 +240,12 @@ mod tests {
             "notify, line 8, links: unknown field `links`",
             "receiver \"hook\", give_up_after: \"2\" is no duration",
             "receiver \"mail\", line 12, host: invalid type: integer `5`, expected a string",
-            "route 1, line 33, too: unknown field `too`",
+            "route 1, line 34, too: unknown field `too`",
             "route 2: \"grave\" is no level",
             "route 2: \"south\" is no [[team]]'s and no [[receiver]]'s name",
-            "supplier \"a\", line 39: missing field `schools`",
-            "team \"north\", line 27, receivers: invalid type: string \"mail\", expected a sequence",
-            "team \"north\", line 28, lead: unknown field `lead`",
+            "supplier \"a\", line 40: missing field `schools`",
+            "team \"north\", line 28, receivers: invalid type: string \"mail\", expected a sequence",
+            "team \"north\", line 29, lead: unknown field `lead`",
         ];
         for (problem, part) in told.iter().zip(parts) {
             assert!(problem.starts_with(&format!("authority.toml, {part}")), "{part} in\n{problems}");

@@ -316,6 +316,31 @@ fn decode_alert(case_id: i64, row: Alert) -> AlertRow {
     }
 }
 
+/// How many open cases a locality has at a level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCases {
+    /// The locality; `None` for what none claims.
+    pub locality: Option<String>,
+    /// The gravest level of each.
+    pub level: i16,
+    /// How many.
+    pub count: i64,
+}
+
+/// The open cases of all school years, by locality and level.
+///
+/// # Errors
+/// As the database answers.
+pub async fn open_cases(tx: &mut Tx) -> Result<Vec<OpenCases>, StoreError> {
+    let doing = "casework.open_cases";
+    let rows = in_tx!(tx, doing, fetch_all, sqlx::query_as::<_, (Option<String>, i16, i64)>(OPEN_CASES))?;
+    Ok(rows.into_iter().map(|(locality, level, count)| OpenCases { locality, level, count }).collect())
+}
+
+const OPEN_CASES: &str = "
+SELECT locality, level, COUNT(*) FROM child_case WHERE state = 'open'
+GROUP BY locality, level ORDER BY locality, level";
+
 /// Where an alert stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {

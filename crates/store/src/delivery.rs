@@ -11,9 +11,9 @@ use crate::{Store, StoreError, Tx};
 pub struct NewDelivery {
     /// The id that every attempt bears.
     pub message_id: String,
-    /// The case.
-    pub case_id: i64,
-    /// The alert.
+    /// The case; `None` for what is about no single one.
+    pub case_id: Option<i64>,
+    /// The alert, or the import that it sums up.
     pub alert_id: String,
     /// The alert's version.
     pub version: i32,

@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         number: 1,
         name: "foundation",
@@ -50,6 +50,12 @@ const STEPS: [Step; 6] = [
         name: "delivery_order",
         postgres: include_str!("../migrations/postgres/0006_delivery_order.sql"),
         sqlite: include_str!("../migrations/sqlite/0006_delivery_order.sql"),
+    },
+    Step {
+        number: 7,
+        name: "summary",
+        postgres: include_str!("../migrations/postgres/0007_summary.sql"),
+        sqlite: include_str!("../migrations/sqlite/0007_summary.sql"),
     },
 ];
 

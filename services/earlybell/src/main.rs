@@ -1,6 +1,7 @@
 //! The `earlybell` binary: parses the command line and runs one command.
 
 mod command;
+mod pipeline;
 mod sender;
 
 use clap::Parser;

@@ -239,7 +239,7 @@ impl Applying<'_> {
             let about = format!("{}/{}/{}/{receiver}", message.reference, checked.alert_id, checked.raw.version);
             let new = NewDelivery {
                 message_id: Uuid::new_v5(&self.namespace, about.as_bytes()).to_string(),
-                case_id,
+                case_id: Some(case_id),
                 alert_id: checked.alert_id.clone(),
                 version: number(checked.raw.version),
                 receiver: (*receiver).to_owned(),

@@ -1,7 +1,7 @@
 //! One attempt at one delivery: sends, then writes down what became of it. When the next attempt is due is decided here,
 //! by pure functions of the attempt's number, a draw and what the receiver asked for.
 
-use crate::message::Message;
+use crate::message::Told;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::receiver::{self, Outgoing, SendError};
 use attendance::Timestamp;
@@ -104,7 +104,7 @@ impl Deliverer {
     }
 
     async fn send(&self, receiver: &Receiver, leased: &Leased) -> Result<(), SendError> {
-        let message: Message = serde_json::from_str(&leased.body).map_err(SendError::later)?;
+        let message: Told = serde_json::from_str(&leased.body).map_err(SendError::later)?;
         let timeout = self.attempt_timeout(&receiver.patience);
         let outgoing = Outgoing { id: &leased.message_id, message: &message, at: self.clock.wall_now(), timeout };
         receiver::send(&self.egress, receiver, outgoing).await

@@ -97,8 +97,12 @@ impl Partition {
         }
         for message in new {
             let at = |error| WorkError::Fatal(format!("offset {}: no alert batch: {error}", message.offset).into());
-            for change in v1::AlertBatch::decode(&*message.payload).map_err(at)?.changes {
+            let batch = v1::AlertBatch::decode(&*message.payload).map_err(at)?;
+            for change in batch.changes {
                 applying.apply(&mut tx, change, &mut tally).await?;
+            }
+            if let Some(done) = batch.import_done {
+                tally.deliveries += applying.sum_up(&mut tx, &done.import_id).await?;
             }
         }
         service::fault::point("notifier.intake.before_commit");

@@ -10,6 +10,7 @@ mod api;
 mod apply;
 mod deliver;
 mod dispatch;
+mod history;
 mod intake;
 mod message;
 mod metrics;
@@ -20,7 +21,7 @@ mod receiver;
 
 pub use access::{Localities, new_token};
 pub use dispatch::NoRandomness;
-pub use message::{Message, TemplateError, level_words};
+pub use message::{Message, OpenCases, Summary, TemplateError, Told, level_words};
 pub use metrics::{IntakeLabel, Metrics, OutcomeLabel};
 pub use random::{Random, of_system};
 

@@ -6,7 +6,7 @@ mod folder;
 mod smtp;
 mod webhook;
 
-use crate::message::{Message, TemplateError};
+use crate::message::{TemplateError, Told};
 use attendance::Timestamp;
 use policy::receivers::{Kind, Receiver, SecretFrom};
 use service::egress::Egress;
@@ -46,7 +46,7 @@ impl From<TemplateError> for SendError {
 pub(crate) struct Outgoing<'a> {
     /// The same at every attempt.
     pub(crate) id: &'a str,
-    pub(crate) message: &'a Message,
+    pub(crate) message: &'a Told,
     /// When this attempt is made.
     pub(crate) at: Timestamp,
     /// The longest that it may take.

@@ -86,7 +86,10 @@ impl Effects {
         });
         let changes: Vec<v1::AlertChange> =
             erased.chain(self.decided.iter().map(|decided| decided.message.clone())).collect();
-        changes.chunks(CHANGES_A_ROW).map(|part| v1::AlertBatch { changes: part.to_vec() }.encode_to_vec()).collect()
+        changes
+            .chunks(CHANGES_A_ROW)
+            .map(|part| v1::AlertBatch { changes: part.to_vec(), import_done: None }.encode_to_vec())
+            .collect()
     }
 }
 

@@ -33,7 +33,7 @@ fn alert(case_id: i64, id: &str, level: i16, state: &str) -> AlertRow {
 fn owed(case_id: i64, alert_id: &str, version: i32) -> NewDelivery {
     NewDelivery {
         message_id: format!("{case_id}-{alert_id}-{version}"),
-        case_id,
+        case_id: Some(case_id),
         alert_id: alert_id.to_owned(),
         version,
         receiver: "mail".to_owned(),

@@ -1,12 +1,15 @@
 //! `earlybell import`: history from files, by the same topic as what schools send, so that an authority may start in mid-year.
-//! What it changes is no news: cases open and close without a message. Goes on where it was broken off.
+//! What it changes is no news: cases open and close without a message, and at the end each team gets one summary. Goes on where it
+//! was broken off.
 
 mod file;
 mod pupils;
 mod registers;
+mod worked_off;
 
 use super::backtest::write::RejectedFile;
 use super::installation::{Actor, block_on, connection, settings, store as open};
+use crate::pipeline::Pipeline;
 use ::installation::InForce;
 use anyhow::Context;
 use attendance::SchoolYear;
@@ -16,8 +19,9 @@ use service::clock::Clock;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
-use transport::{Header, Outgoing, Producer, ProducerConfig, Topic};
+use transport::{Admin, Header, Outgoing, Producer, ProducerConfig, Topic};
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
@@ -52,11 +56,16 @@ impl Import {
         block_on(async {
             let store = open(&settings, "import").await?;
             let in_force = ::installation::load(&store).await?;
-            let producer = Producer::new(&ProducerConfig::new(connection(&settings, "import")))?;
+            let connection = connection(&settings, "import");
+            let admin = Admin::new(&connection, Duration::from_secs(15))?;
+            let pipeline = Pipeline { store: store.clone(), admin };
+            let producer = Producer::new(&ProducerConfig::new(connection))?;
             let desk = Desk { store, producer, in_force, school_year: self.school_year };
             let files = self.registers.iter().chain(&self.pupils).map(|path| path.display().to_string());
             let names = files.collect::<Vec<_>>().join(", ");
             self.actor.audit(&desk.store, "history.import", None, &names).await?;
+            // What the import is known by: told twice of its end, the notifier sums up once.
+            let mut id = String::new();
             let mut rejected = RejectedFile::create(self.rejected.as_deref())?;
             if let Some(path) = &self.pupils {
                 pupils::import(&desk, path, &mut rejected).await.with_context(|| path.display().to_string())?;
@@ -64,16 +73,17 @@ impl Import {
             let mut before = 0;
             for path in &self.registers {
                 let taken = registers::import(&desk, path, before, &mut rejected).await;
-                before = taken.with_context(|| path.display().to_string())?;
+                let progress = taken.with_context(|| path.display().to_string())?;
+                before = progress.row();
+                id.push_str(progress.digest());
             }
             let refused = rejected.finish()?;
             if refused.total() > 0 {
                 let by_reason = refused.0.iter().map(|(reason, count)| format!("{} {count}", reason.text()));
                 eprintln!("refused: {}", by_reason.collect::<Vec<_>>().join(", "));
             }
-            println!(
-                "sent; the services work it off without a message to anybody: `earlybell doctor` shows how far they are"
-            );
+            worked_off::finish(&desk, &pipeline, &id).await?;
+            println!("worked off: cases are open without a message for each; every team gets one summary");
             desk.store.close().await;
             Ok(ExitCode::SUCCESS)
         })

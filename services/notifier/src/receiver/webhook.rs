@@ -58,8 +58,7 @@ pub(super) async fn send(
 
 fn body(outgoing: Outgoing<'_>) -> Result<String, SendError> {
     let message = outgoing.message;
-    let kind = format!("alert.{}", message.change);
-    let value = serde_json::json!({ "type": kind, "timestamp": message.said_at, "data": message });
+    let value = serde_json::json!({ "type": message.kind(), "timestamp": message.said_at(), "data": message });
     serde_json::to_string(&value).map_err(SendError::later)
 }
 

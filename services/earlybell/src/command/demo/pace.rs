@@ -3,9 +3,10 @@
 //! never come near them.
 
 use super::ground::Ground;
+use crate::pipeline::{Pipeline, Reached};
 use anyhow::bail;
 use std::time::Duration;
-use store::{delivery, outbox, position};
+use store::{delivery, outbox};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transport::{Admin, Topic, Watermarks};
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Follows the pipeline.
 pub(crate) struct Pace<'a> {
     ground: &'a Ground,
-    admin: Admin,
+    pipeline: Pipeline,
     /// Marks sent when a mark was set, and the ends that the topics had then.
     set: Option<Set>,
     /// Marks that are known to be in written records.
@@ -38,7 +39,8 @@ struct Set {
 impl<'a> Pace<'a> {
     pub(crate) fn new(ground: &'a Ground) -> anyhow::Result<Self> {
         let admin = Admin::new(&ground.connection, Duration::from_secs(15))?;
-        Ok(Self { ground, admin, set: None, written: 0 })
+        let pipeline = Pipeline { store: ground.store.clone(), admin };
+        Ok(Self { ground, pipeline, set: None, written: 0 })
     }
 
     /// Waits until more may be sent after `marks` marks; at once with a real broker.
@@ -62,17 +64,17 @@ impl<'a> Pace<'a> {
     /// Follows one set of ends from the registers to the written records, then takes the next.
     async fn look(&mut self, marks: u64) -> anyhow::Result<()> {
         let Some(set) = &mut self.set else {
-            let registers = self.admin.watermarks(Topic::registers().as_str()).await?;
+            let registers = self.pipeline.ends(&Topic::registers()).await?;
             self.set = Some(Set { marks, registers, events: None });
             return Ok(());
         };
-        let store = &self.ground.store;
+        let pipeline = &self.pipeline;
         let events = match &set.events {
             Some(events) => events,
-            None if behind(store, &Topic::registers(), &set.registers, Reached::Position).await? > 0 => return Ok(()),
-            None => set.events.insert(self.admin.watermarks(Topic::events().as_str()).await?),
+            None if pipeline.behind(&Topic::registers(), &set.registers, Reached::Position).await? > 0 => return Ok(()),
+            None => set.events.insert(pipeline.ends(&Topic::events()).await?),
         };
-        if behind(store, &Topic::events(), events, Reached::Checkpoint).await? == 0 {
+        if pipeline.behind(&Topic::events(), events, Reached::Checkpoint).await? == 0 {
             self.written = set.marks;
             self.set = None;
         }
@@ -108,8 +110,8 @@ impl<'a> Pace<'a> {
             (Topic::alerts(), Reached::Position),
         ];
         for (topic, reached) in stages {
-            let ends = self.admin.watermarks(topic.as_str()).await?;
-            let behind = behind(store, &topic, &ends, reached).await?;
+            let ends = self.pipeline.ends(&topic).await?;
+            let behind = self.pipeline.behind(&topic, &ends, reached).await?;
             if behind > 0 {
                 return Ok(format!("{behind} messages of {topic}"));
             }
@@ -123,29 +125,4 @@ impl<'a> Pace<'a> {
         let owed: i64 = delivery::owed(store).await?.iter().map(|owed| owed.count).sum();
         Ok(if owed > 0 { format!("{owed} deliveries") } else { String::new() })
     }
-}
-
-/// What of a partition counts as reached.
-#[derive(Clone, Copy)]
-enum Reached {
-    Position,
-    Checkpoint,
-}
-
-/// How many messages are not reached yet.
-async fn behind(
-    store: &store::Store,
-    topic: &Topic,
-    ends: &[Watermarks],
-    reached: Reached,
-) -> Result<i64, store::StoreError> {
-    let rows = position::list(store, topic.as_str()).await?;
-    let at = |partition: u32| {
-        let row = rows.iter().find(|row| u32::try_from(row.part) == Ok(partition));
-        row.map_or(0, |row| match reached {
-            Reached::Position => row.next_offset,
-            Reached::Checkpoint => row.checkpoint_offset,
-        })
-    };
-    Ok(ends.iter().map(|end| (end.high - at(end.partition)).max(0)).sum())
 }

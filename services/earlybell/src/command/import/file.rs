@@ -46,6 +46,11 @@ impl Progress {
         self.numbered_from + u64::try_from(self.file.rows).unwrap_or(0)
     }
 
+    /// What it is known by.
+    pub(super) fn digest(&self) -> &str {
+        &self.file.digest
+    }
+
     /// Marks that are imported.
     pub(super) fn marks(&self) -> i64 {
         self.file.marks

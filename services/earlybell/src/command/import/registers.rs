@@ -19,12 +19,17 @@ const PART: usize = 1_000;
 /// Marks that are acknowledged together: what is sent again after a crash.
 const TOGETHER: usize = 50_000;
 
-/// Imports what is not imported yet; gives the number of the file's last row.
-pub(super) async fn import(desk: &Desk, path: &Path, before: u64, rejected: &mut RejectedFile) -> anyhow::Result<u64> {
+/// Imports what is not imported yet; gives how far the file has come: to its end.
+pub(super) async fn import(
+    desk: &Desk,
+    path: &Path,
+    before: u64,
+    rejected: &mut RejectedFile,
+) -> anyhow::Result<Progress> {
     let mut progress = Progress::of(&desk.store, path, &desk.part(), before).await?;
     if progress.is_finished() {
         println!("{}: imported before, {} marks", path.display(), progress.marks());
-        return Ok(progress.row());
+        return Ok(progress);
     }
     let why = "the present one is the last that an import takes; correct the date";
     let last_year = LastYear { year: Clock::wall().present_year(), why };
@@ -53,7 +58,7 @@ pub(super) async fn import(desk: &Desk, path: &Path, before: u64, rejected: &mut
     if other_years > 0 {
         println!("{}: {other_years} rows of other school years were passed over", path.display());
     }
-    Ok(progress.row())
+    Ok(progress)
 }
 
 fn is_wanted(only: Option<SchoolYear>, session: Session) -> bool {
