@@ -67,7 +67,7 @@ impl Evidence {
             Change::Cleared if matches!(self.measured, Measured::Run { .. }) => {
                 format!("The days in a row without leave have ended. {figures}")
             }
-            Change::Cleared => format!("Recovered. {figures}"),
+            Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
             Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
         }
     }
@@ -166,7 +166,10 @@ mod tests {
         let measured = Measured::Rate { counts, from: Some(from) };
         let mut evidence = Evidence { measured, year_to_date: counts, spells: 3, strip: vec![] };
         assert_eq!(evidence.sentence(Change::Raised), "Missed 9 of 52 sessions since 2 September (17.3%)");
-        assert_eq!(evidence.sentence(Change::Cleared), "Recovered. Missed 9 of 52 sessions since 2 September (17.3%)");
+        assert_eq!(
+            evidence.sentence(Change::Cleared),
+            "Improved: no longer at this alert's level. Missed 9 of 52 sessions since 2 September (17.3%)"
+        );
         evidence.measured = Measured::Run { days: 5, from: Some(from.day()) };
         assert_eq!(
             evidence.sentence(Change::Raised),

@@ -30,6 +30,7 @@ pub use sources::{FILE_VARIABLE, Sources};
 pub use value::Size;
 pub use wrong::{Place, SettingsError, Wrong};
 
+use crate::lifecycle;
 use reader::Reader;
 use section::{Known, Section};
 
@@ -140,6 +141,10 @@ impl Settings {
 fn acknowledged_in_time(kafka: &Kafka, ingest: &Ingest, reader: &mut Reader) {
     if ingest.request_timeout <= kafka.delivery_timeout {
         reader.refuse(Ingest::NAME, "request_timeout", "must be longer than kafka.delivery_timeout; raise it");
+    }
+    if kafka.delivery_timeout >= lifecycle::HTTP_DRAIN {
+        let what = "must be shorter than the 9s that requests have at a stop; lower it";
+        reader.refuse(Kafka::NAME, "delivery_timeout", what);
     }
 }
 

@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 
 /// What a stop may take: the promise to operators.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// What of it requests in flight have; a second is left for the rest.
+pub const HTTP_DRAIN: Duration = DRAIN.saturating_sub(Duration::from_secs(1));
 
 /// What tasks may take to be dropped, and the operators' port to close.
 const CLOSING: Duration = Duration::from_secs(1);

@@ -105,6 +105,7 @@ fn settings_that_do_not_fit_each_other_are_refused_by_the_one_to_change() {
             ("EARLYBELL__INGEST__MAX_UNPACKED", "1 MiB"),
             ("EARLYBELL__NOTIFIER__ATTEMPT_TIMEOUT", "24h"),
             ("EARLYBELL__DATABASE__ACQUIRE_TIMEOUT", "10s"),
+            ("EARLYBELL__KAFKA__DELIVERY_TIMEOUT", "10s"),
         ],
     ));
     assert_tells(&told, "EARLYBELL__CONSUMER__STALL", "longer than consumer.session_timeout");
@@ -113,10 +114,11 @@ fn settings_that_do_not_fit_each_other_are_refused_by_the_one_to_change() {
     assert_tells(&told, "EARLYBELL__RULES__BACKLOG_CHECKPOINT_EVERY", "shorter than rules.checkpoint_every");
     assert_tells(&told, "EARLYBELL__RULES__TICK", "longer than rules.checkpoint_every");
     assert_tells(&told, "EARLYBELL__INGEST__REQUEST_TIMEOUT", "longer than kafka.delivery_timeout");
+    assert_tells(&told, "EARLYBELL__KAFKA__DELIVERY_TIMEOUT", "shorter than the 9s");
     assert_tells(&told, "EARLYBELL__INGEST__MAX_UNPACKED", "smaller than ingest.max_body");
     assert_tells(&told, "default of notifier.give_up_after", "longer than notifier.attempt_timeout");
     assert_tells(&told, "EARLYBELL__DATABASE__ACQUIRE_TIMEOUT", "shorter than consumer.stall");
-    assert_eq!(told.len(), 9, "{told:#?}");
+    assert_eq!(told.len(), 10, "{told:#?}");
 }
 
 #[test]

@@ -110,6 +110,11 @@ async fn on_real_parts_the_demonstration_is_the_same_and_leaves_an_installation_
     let refused = demo(folder.path(), &real);
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && told.contains("holds an installation already"), "{told}");
+    // Nor another database on the same Kafka, whose services would take the demonstration's children for theirs.
+    let other = postgres.create_database().await.unwrap();
+    let refused = demo(folder.path(), &["--days", "20", "--brokers", kafka.brokers(), "--database", &other]);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("this Kafka holds an installation already"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

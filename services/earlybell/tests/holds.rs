@@ -3,10 +3,12 @@
 
 mod harness;
 
-use harness::Installation;
+use attendance::mark::Revision;
+use attendance::{Code, Day, Half, Session, Upn, Urn};
 use harness::checker::EVENTS;
 use harness::registers::{Size, expected, produce, stream};
-use proto::Event;
+use harness::{Installation, Process};
+use proto::{Event, MarksPart, Origin};
 use std::time::Duration;
 use store::record::RecordRow;
 use store::{dead_letter, published};
@@ -173,6 +175,97 @@ async fn a_crash_right_after_a_hold_leaves_every_part_to_be_replayed() {
     assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
     installation.check(&store, &expected).await;
     process.terminate();
+}
+
+/// A mark in the morning of a day, as ingest would have passed it on.
+fn mark(upn: Upn, day: &str) -> Event {
+    let session = Session::new(Day::parse(day).unwrap(), Half::Am);
+    let revision = Revision { revised_at: session.begins().plus_micros(60_000_000), code: Code::O, minutes_late: None };
+    let school = Urn::new(900_001).unwrap();
+    let received_at = revision.revised_at;
+    let origin = Origin::Live;
+    Event::Marks(MarksPart { register: [1; 16], received_at, school, session, origin, marks: vec![(upn, revision)] })
+}
+
+/// An installation with what 15 days have made of a few pupils, one of them, and a producer.
+async fn with_pupils(pupils: u32) -> (Installation, Process, store::Store, Upn, Producer) {
+    let installation = Installation::start(1).await;
+    let sendings = stream(7, Size { pupils, days: 15 });
+    let process = installation.service("rules", None);
+    let producer = producer(&installation);
+    produce(&producer, 1, &sendings).await;
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    let upn = *expected(&installation.policy, &sendings).keys().next().unwrap();
+    (installation, process, store, upn, producer)
+}
+
+fn number(upn: Upn) -> i64 {
+    i64::try_from(upn.number()).unwrap()
+}
+
+async fn one_is_held(store: &store::Store) {
+    let held = async || match store::held::list(store, 0).await.map_err(|error| error.to_string())?.len() {
+        1 => Ok(()),
+        other => Err(format!("{other} are held")),
+    };
+    support::wait_until(Duration::from_secs(30), "the pupil to be held", held).await.unwrap();
+}
+
+async fn held_letters(store: &store::Store) -> Vec<dead_letter::DeadLetter> {
+    let filter = dead_letter::Filter { reason: None, urn: None, state: dead_letter::State::Any };
+    dead_letter::list(store, filter, 0, 1_000).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_takes_the_dead_letters_of_its_own_batch_along() {
+    let (installation, mut process, store, upn, producer) = with_pupils(30).await;
+    process.kill();
+    let sound = store::record::load(&store, number(upn), 2025).await.unwrap().unwrap();
+    put(&store, RecordRow { body: b"broken".to_vec(), ..sound }).await;
+    let _process = installation.service("rules", None);
+    send(&producer, &[mark(upn, "2025-09-25"), mark(upn, "2025-09-26"), Event::Erasure(upn)]).await;
+    installation.taken(&store, EVENTS).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
+    assert_eq!(held_letters(&store).await.len(), 0, "nothing of an erased pupil is left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_an_older_year_that_does_not_decode_is_kept_and_holds_its_pupil() {
+    let (installation, _process, store, upn, producer) = with_pupils(30).await;
+    let sound = store::record::load(&store, number(upn), 2025).await.unwrap().unwrap();
+    put(&store, RecordRow { body: b"broken".to_vec(), school_year: 2022, ..sound }).await;
+    send(&producer, &[mark(upn, "2023-03-01")]).await;
+    installation.settled(&store).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap().len(), 1);
+    let row = store::record::load(&store, number(upn), 2022).await.unwrap().unwrap();
+    assert_eq!(row.body, b"broken");
+    let letters = held_letters(&store).await;
+    assert!(letters.iter().any(|letter| letter.letter.place.starts_with("event 0")), "the mark waits: {letters:?}");
+}
+
+/// A replay lifts a hold, a later judging holds the pupil again, a restart meets the replay once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_does_not_undo_a_hold_by_a_replay_that_came_before_it() {
+    let (mut installation, mut process, store, upn, producer) = with_pupils(1).await;
+    process.terminate();
+    process.ended(Duration::from_secs(11)).await;
+    let _seldom = installation.write_seldom();
+    process = installation.service("rules", None);
+    send(&producer, &[Event::Replay(upn, vec![mark(upn, "2025-09-25")])]).await;
+    installation.taken(&store, EVENTS).await;
+    process.kill();
+    process = installation.service("rules", Some("rules.judge.panic:1:fail"));
+    one_is_held(&store).await;
+    process.kill();
+    let _process = installation.service("rules", None);
+    send(&producer, &[mark(upn, "2025-09-26")]).await;
+    installation.taken(&store, EVENTS).await;
+    let letters = held_letters(&store).await;
+    assert!(letters.iter().any(|letter| letter.letter.place.starts_with("event 0")), "{letters:?}");
+    installation.run(&["dead-letters", "replay", "--reason", "held"]);
+    installation.taken(&store, EVENTS).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
 }
 
 async fn put(store: &store::Store, row: RecordRow) {

@@ -367,6 +367,51 @@ async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_th
     let (kind, payload) = &sent[3];
     assert_eq!((&*again[0].payload, again[0].header("content-type")), (&payload[..], Some(kind.as_bytes())));
     assert_eq!((again[0].timestamp_ms, again[0].key.as_deref()), (Some(1_756_900_000_000), Some(&b"900001"[..])));
+    a_home_that_is_none_and_shifted_columns(&store, &producer, topic).await;
+    installation.taken(&store, topic).await;
+    assert_eq!(events(&installation).await.len(), 4, "neither has come through, and ingest goes on");
+}
+
+/// A roster whose locality is none and larger than a message may be together with others; a name where a date belongs.
+async fn a_home_that_is_none_and_shifted_columns(store: &store::Store, producer: &Producer, topic: &'static str) {
+    use attendance::enrolment::{Field, Kind, RosterEntry};
+    let revised_at = attendance::Timestamp::from_micros(5);
+    let school = attendance::Urn::new(900_001).unwrap();
+    let entry = RosterEntry {
+        home_locality: Field::Value("x".repeat(300_000)),
+        school,
+        revised_at,
+        kind: Kind::Main,
+        year_group: Field::Missing,
+        from: Field::Missing,
+        to: Field::Missing,
+        groups: Field::Missing,
+        household: Field::Missing,
+    };
+    let upn = attendance::Upn::parse("R900001000001").unwrap();
+    let roster = proto::RosterPart { id: [0; 16], received_at: revised_at, entries: vec![(upn, entry); 3] };
+    let shifted = GOOD.replace("2025-09-03", "Jane Doe");
+    assert_ne!(shifted, GOOD);
+    let message = |kind: &'static str, content: &'static str, payload: Vec<u8>| Outgoing {
+        partition: Some(0),
+        headers: vec![Header::new("kind", kind.as_bytes()), Header::new("content-type", content.as_bytes())],
+        ..Outgoing::keyed(topic, "900001", payload)
+    };
+    let sent = [
+        message("roster", "application/protobuf", roster.to_bytes()),
+        message("register", "application/json", shifted.into_bytes()),
+    ];
+    producer.send_all(sent.into()).await.unwrap();
+    let open = Filter { reason: None, urn: None, state: State::Open };
+    support::wait_until(Duration::from_secs(30), "both to be refused", async || {
+        let letters = dead_letter::list(store, open, 0, 100).await.map_err(|error| error.to_string())?;
+        let reasons: Vec<&str> = letters.iter().map(|letter| letter.letter.reason.as_str()).collect();
+        let details = letters.iter().map(|letter| letter.letter.detail.as_str()).collect::<String>();
+        assert!(!details.contains("Jane") && details.len() < 3_000, "{details}");
+        if reasons.ends_with(&["home_locality", "date"]) { Ok(()) } else { Err(format!("{reasons:?}")) }
+    })
+    .await
+    .unwrap();
 }
 
 /// Two good messages, then one of each kind that is not: content type and bytes.

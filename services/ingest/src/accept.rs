@@ -137,6 +137,17 @@ impl Moment {
     }
 }
 
+/// Whether a pupil's home is a locality of the authority.
+pub(crate) fn check_locality(locality: &str, policy: &policy::Policy) -> Result<(), Rejected> {
+    if policy.localities.iter().any(|known| known == locality) {
+        return Ok(());
+    }
+    // Told in full it might be anything, of any length.
+    let told: String = locality.chars().take(60).collect();
+    let what = format!("{told:?} is none of the authority's localities: {}", policy.localities.join(", "));
+    Err(Rejected::new(Reason::HomeLocality, what))
+}
+
 /// Checks a register; without a time of revision it bears `stamp`, or is refused where there is none.
 pub(crate) fn accept(
     raw: &RawRegister,

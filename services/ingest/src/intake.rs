@@ -1,10 +1,11 @@
 //! What a message of registers holds: events, the row of a register received, or a dead letter. Reads HTTP's own messages and
 //! suppliers' alike, and trusts neither.
 
-use crate::accept::{Accepted, Moment, RawRegister, accept_from};
+use crate::accept::{Accepted, Moment, RawRegister, accept_from, check_locality};
 use crate::parse::json::{JsonRegister, one_or_many};
 use crate::reason::{Reason, Rejected};
 use crate::validate::Admission;
+use attendance::enrolment::Field;
 use attendance::{Session, Urn};
 use policy::Policy;
 use prost::Message as _;
@@ -119,6 +120,9 @@ impl Reading<'_> {
                 let what = format!("schools.csv names no school {}", entry.school);
                 return Err(Rejected::of_field(Reason::UnknownSchool, "school_urn", what));
             }
+            if let Field::Value(locality) = &entry.home_locality {
+                check_locality(locality, self.policy)?;
+            }
             self.moment.check_stamp(entry.revised_at)?;
         }
         intake.events.extend(part.entries.into_iter().map(|(upn, entry)| Event::Enrolment(upn, entry)));
@@ -142,9 +146,8 @@ impl Reading<'_> {
         if problems.len() > LISTED {
             listed.push(format!("and {} more", problems.len() - LISTED));
         }
-        // What a school wrote into a UPN's or a code's place could be anything, a name too.
-        let is_free_text = matches!(first.reason, Reason::Upn | Reason::Code | Reason::MinutesLate);
-        let what = if is_free_text { first.reason.text() } else { &first.what };
+        // What a school wrote into a field could be anything, where columns are shifted a name too.
+        let what = if first.reason.quotes() { first.reason.text() } else { &first.what };
         Some(NewDeadLetter {
             source: self.supplier.unwrap_or("http").to_owned(),
             topic: message.topic.to_string(),

@@ -68,6 +68,24 @@ reasons! {
     NoMarks = "no_marks";
 }
 
+impl Reason {
+    /// Whether the words to the sender quote what was written: that might be a name.
+    pub(crate) fn quotes(self) -> bool {
+        !matches!(
+            self,
+            Self::RetiredCode
+                | Self::UnknownSchool
+                | Self::FutureDate
+                | Self::OldYear
+                | Self::RevisedAhead
+                | Self::NoRevisedAt
+                | Self::NotCarried
+                | Self::Content
+                | Self::NoMarks
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.text())

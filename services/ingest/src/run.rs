@@ -5,7 +5,7 @@ use crate::metrics::{Course, Metrics};
 use crate::partition::{Partition, Shared};
 use installation::{Begun, InForce, Parts, StartError};
 use service::config::Settings;
-use service::lifecycle::{DRAIN, Lifecycle};
+use service::lifecycle::{HTTP_DRAIN, Lifecycle};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,9 @@ pub async fn run(parts: Parts, metrics: Metrics, listener: Option<TcpListener>) 
         // Until the policy names other suppliers: then their topics are read from where each stands.
         let round = stop.child_token();
         let now = Arc::clone(&in_force.borrow());
-        let topics = topics(&admin, &now, &parts.settings, partitions).await?;
+        let Some(topics) = stop.run_until_cancelled(topics(&admin, &now, &parts.settings, partitions)).await else {
+            break;
+        };
         let consumer = consumer(&parts, topics);
         let loop_parts = Arc::clone(&shared);
         let factory = move |place: &transport::TopicPartition| Partition::new(Arc::clone(&loop_parts), place);
@@ -117,8 +119,7 @@ fn listen(listener: TcpListener, settings: &Settings, shared: Arc<Shared>, lifec
     let limits = service::http::Limits {
         header_timeout: settings.ingest.header_timeout,
         connections: usize::try_from(settings.ingest.connections.get()).unwrap_or(usize::MAX),
-        // A second is left for the rest.
-        drain: DRAIN.saturating_sub(Duration::from_secs(1)),
+        drain: HTTP_DRAIN,
     };
     let app = Arc::new(App::new(shared, Topic::registers().into(), &settings.ingest));
     let served = service::http::serve(listener, router(app), limits, lifecycle.soft());
@@ -129,19 +130,25 @@ fn listen(listener: TcpListener, settings: &Settings, shared: Arc<Shared>, lifec
 }
 
 /// The topics to read: HTTP's own, and one a supplier of the policy, made where it is missing.
-async fn topics(
-    admin: &Admin,
-    in_force: &InForce,
-    settings: &Settings,
-    partitions: u32,
-) -> Result<Vec<Arc<str>>, IngestError> {
+async fn topics(admin: &Admin, in_force: &InForce, settings: &Settings, partitions: u32) -> Vec<Arc<str>> {
     let mut topics: Vec<Arc<str>> = vec![Topic::registers().into()];
     for name in in_force.policy.suppliers.keys() {
         let Ok(topic) = Topic::supplier(name) else { continue };
         let mut spec = TopicSpec::new(topic.as_str(), partitions, u32::from(settings.kafka.replication.get()));
         spec.min_in_sync = u32::from(settings.kafka.min_insync.get());
-        admin.ensure_topic(&spec).await?;
-        topics.push(topic.into());
+        // Schools go on being served: while Kafka is away HTTP tells them so.
+        loop {
+            match admin.ensure_topic(&spec).await {
+                Ok(_) => break topics.push(topic.into()),
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(topic = topic.as_str(), %error, "a supplier's topic cannot be looked at; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    break tracing::error!(topic = topic.as_str(), %error, "this supplier is not read until the next start");
+                }
+            }
+        }
     }
-    Ok(topics)
+    topics
 }

@@ -17,7 +17,11 @@ pub(crate) fn cut(events: Vec<Event>, partitions: u32, topic: &Arc<str>) -> Vec<
     let mut slices: BTreeMap<u32, Vec<Vec<Event>>> = BTreeMap::new();
     let mut bytes: BTreeMap<u32, usize> = BTreeMap::new();
     for (partition, event) in events.into_iter().flat_map(|event| by_partition(event, partitions)) {
-        let size = EVENT_BYTES + if let Event::Marks(part) = &event { part.marks.len() * MARK_BYTES } else { 0 };
+        let size = match &event {
+            Event::Marks(part) => EVENT_BYTES + part.marks.len() * MARK_BYTES,
+            // A supplier's texts may be of any length.
+            event => Event::to_slice(std::slice::from_ref(event)).len(),
+        };
         let (slices, bytes) = (slices.entry(partition).or_default(), bytes.entry(partition).or_default());
         match slices.last_mut() {
             Some(last) if *bytes + size <= SLICE_BYTES => {

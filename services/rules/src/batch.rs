@@ -82,6 +82,8 @@ impl Partition {
                 self.memory.erase(*upn);
                 self.memory.held.remove(upn);
                 named.remove(upn);
+                // What came before it in this batch is erased too.
+                effects.dead_letters.retain(|letter| letter.upn != Some(row_upn(*upn)));
                 effects.erased.push(*upn);
             }
             // Loading it has lifted the hold in memory, or not: what is stored of the pupil still does not decode.

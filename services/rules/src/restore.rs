@@ -25,6 +25,7 @@ impl Partition {
         let position = claim(&self.shared.store, &self.shared.events, self.part, now).await?;
         let present = self.shared.clock.present_year();
         self.memory = Memory::new(vec![present.previous(), present]);
+        self.undecoded.clear();
         self.folded = position.checkpoint_offset;
         let first = position.next_offset == 0 && position.checkpoint_offset == 0;
         let start = if first { Start::Beginning } else { Start::At(position.checkpoint_offset) };
@@ -90,8 +91,11 @@ impl Partition {
     /// Loads what folding these events needs beyond the years in memory, and the pupils whose hold they lift.
     pub(crate) async fn load_missing(&mut self, decoded: &[Decoded<'_>]) -> Result<(), WorkError> {
         let events = || decoded.iter().flat_map(|decoded| &decoded.events);
-        let lifted = events().filter_map(|event| match event {
-            Event::Replay(upn, _) if self.memory.held.contains_key(upn) => Some(*upn),
+        // Below the position a replay has had its effect: a hold that is stored was put with it or since.
+        let live = self.position()?.next_offset;
+        let numbered = decoded.iter().flat_map(|one| one.events.iter().map(|event| (one.message.offset, event)));
+        let lifted = numbered.filter_map(|(at, event)| match event {
+            Event::Replay(upn, _) if at >= live && self.memory.held.contains_key(upn) => Some(*upn),
             _ => None,
         });
         for upn in lifted.collect::<BTreeSet<_>>() {
@@ -119,7 +123,7 @@ impl Partition {
                 self.memory.pupils.entry(upn).or_default().loaded.push(year);
             }
         }
-        Ok(())
+        self.hold_undecoded().await
     }
 
     async fn load_held(&mut self) -> Result<(), WorkError> {
@@ -251,12 +255,14 @@ impl Partition {
         let (next, offset) = (self.position()?.next_offset, self.position()?.checkpoint_offset);
         let now = self.shared.clock.wall_now().micros();
         let mut effects = Effects::default();
+        // Held in memory already: what is not committed must be tried again, with the next batch or the take-over.
+        let again = new.clone();
         for upn in new {
             let reason = "its stored row does not decode".to_owned();
             effects.dead_letters.push(nothing_of(upn, &self.shared.events, self.part, offset, now));
             effects.held.push(Held { upn, reason, offset, rows: Rows::default() });
         }
-        self.commit_at_take_over(next, effects).await
+        self.commit_at_take_over(next, effects).await.inspect_err(|_| self.undecoded = again)
     }
 
     /// A transaction within the take-over: of unknown outcome, the take-over is begun again.

@@ -30,8 +30,9 @@ section! {
         replication: NonZeroU16 = "3";
         /// Copies that must have a message before it counts as written.
         min_insync: NonZeroU16 = "2";
-        /// After this a message without acknowledgement counts as late.
-        delivery_timeout: Duration = "10s";
+        /// After this a message without acknowledgement counts as late. Shorter than a stop may take: also then each request is
+        /// answered.
+        delivery_timeout: Duration = "8s";
     }
 }
 

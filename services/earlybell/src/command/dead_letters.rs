@@ -50,6 +50,9 @@ enum Command {
         /// This one only.
         #[arg(long)]
         id: Option<i64>,
+        /// All of them.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
         #[command(flatten)]
         actor: Actor,
     },
@@ -66,6 +69,10 @@ struct Which {
 }
 
 impl Which {
+    fn is_all(&self) -> bool {
+        self.reason.is_none() && self.urn.is_none()
+    }
+
     async fn read(&self, store: &Store) -> anyhow::Result<Vec<DeadLetter>> {
         let filter = Filter { reason: self.reason.as_deref(), urn: self.urn, state: State::Open };
         all(store, filter).await
@@ -102,7 +109,10 @@ impl DeadLetters {
                     println!("{}\n{}", line(&letter), letter.letter.headers);
                     println!("{}", String::from_utf8_lossy(&letter.letter.payload));
                 }
-                Command::Replay { which, id, actor } => {
+                Command::Replay { which, id, all, actor } => {
+                    if which.is_all() && id.is_none() && !all {
+                        bail!("this would replay all of them: name which (--id, --reason, …) or give --all");
+                    }
                     let mut letters = which.read(&store).await?;
                     letters.retain(|letter| id.is_none_or(|id| letter.id == id));
                     let connection = connection(&settings, "dead-letters");

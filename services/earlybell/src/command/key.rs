@@ -73,6 +73,17 @@ impl Key {
             let now = Clock::wall().wall_now();
             match &self.command {
                 Command::Create(create) => {
+                    if create.name.trim().is_empty() {
+                        bail!("--name is empty: say whose key it is, such as the school's name");
+                    }
+                    // May be made before the policy knows the school; a number mistyped is told.
+                    if let Ok(in_force) = ::installation::load(&store).await {
+                        for urn in create.urn.iter().filter(|urn| !in_force.policy.schools.contains_key(urn)) {
+                            eprintln!(
+                                "earlybell: the policy in force knows no school {urn}: until it does, this key sends nothing for it"
+                            );
+                        }
+                    }
                     if valid(&store, &create.name, now).await?.is_some() {
                         bail!("{} has a key already; `key rotate` makes another", create.name);
                     }

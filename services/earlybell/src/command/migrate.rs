@@ -10,15 +10,19 @@ use std::time::Duration;
 use store::{CommitError, Store, installation};
 use transport::{Admin, Ensured, Topic, TopicSpec};
 
+/// Where nobody says how many.
+const PARTITIONS: u32 = 16;
+
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
-    /// Partitions of the events: fixed by the first run, for ever. Enough for as many rules processes as there may ever be.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512))]
-    partitions: u32,
+    /// Partitions of the events: fixed by the first run, for ever (16 unless told). Enough for as many rules processes as
+    /// there may ever be.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=512))]
+    partitions: Option<u32>,
     /// What time is: the wall's, or the newest session that was accepted (demonstration, training, tests). Fixed by the
-    /// first run.
-    #[arg(long, value_enum, default_value_t = Clock::Wall)]
-    clock: Clock,
+    /// first run, the wall's unless told.
+    #[arg(long, value_enum)]
+    clock: Option<Clock>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -31,26 +35,34 @@ impl Migrate {
     pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         let settings = settings(config)?;
         block_on(async {
-            self.database(&settings).await?;
-            for line in topics(&settings, self.partitions).await? {
+            let partitions = self.database(&settings).await?;
+            for line in topics(&settings, partitions).await? {
                 println!("{line}");
             }
             Ok(ExitCode::SUCCESS)
         })
     }
 
-    async fn database(&self, settings: &Settings) -> anyhow::Result<()> {
+    /// Gives the number of partitions.
+    async fn database(&self, settings: &Settings) -> anyhow::Result<u32> {
         let options = options(settings, "migrate");
         let store = Store::connect(settings.database.url.expose(), &options).await.context("the database")?;
         store.migrate().await.context("the database")?;
-        let clock = match self.clock {
-            Clock::Wall => installation::Clock::Wall,
-            Clock::Registers => installation::Clock::Registers,
+        let before = installation::get(&store).await?;
+        let clock = match (self.clock, &before) {
+            (None, Some(before)) => before.clock,
+            (None | Some(Clock::Wall), _) => installation::Clock::Wall,
+            (Some(Clock::Registers), _) => installation::Clock::Registers,
         };
-        found(&store, self.partitions, clock).await?;
-        println!("database: schema {}, {} partitions", store.schema_version().await?, self.partitions);
+        let partitions = match (self.partitions, &before) {
+            (Some(partitions), _) => partitions,
+            (None, Some(before)) => u32::try_from(before.event_partitions)?,
+            (None, None) => PARTITIONS,
+        };
+        found(&store, partitions, clock).await?;
+        println!("database: schema {}, {partitions} partitions", store.schema_version().await?);
         store.close().await;
-        Ok(())
+        Ok(partitions)
     }
 }
 

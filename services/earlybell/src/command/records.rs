@@ -2,6 +2,7 @@
 
 use super::backtest::write::{RECORD_COLUMNS, record_fields};
 use super::installation::{Actor, block_on, connection, founded, settings, store as open};
+use anyhow::Context;
 use attendance::rate::Status;
 use attendance::{SchoolYear, Upn};
 use clap::{Args, Subcommand};
@@ -67,7 +68,9 @@ impl Export {
 
     fn write(&self, lines: &BTreeMap<Upn, attendance::rate::Counts>) -> anyhow::Result<()> {
         let out: Box<dyn Write> = match &self.out {
-            Some(path) => Box::new(std::fs::File::create(path)?),
+            Some(path) => {
+                Box::new(std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
+            }
             None => Box::new(io::stdout().lock()),
         };
         let mut file = csv::Writer::from_writer(out);

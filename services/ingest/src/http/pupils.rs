@@ -1,6 +1,7 @@
 //! `POST /v1/pupils`: bytes in, entries of a roster and names apart from them out. What needs Kafka and the database comes
 //! after.
 
+use crate::accept::check_locality;
 use crate::http::answer::Answer;
 use crate::http::body::Format;
 use crate::http::problem::Problem;
@@ -115,12 +116,8 @@ fn check(line: &RosterLine, sending: Sending<'_>) -> Result<(), Rejected> {
         let what = format!("schools.csv names no school {school}");
         return Err(Rejected::of_field(Reason::UnknownSchool, "school_urn", what));
     }
-    if let Field::Value(locality) = &line.entry.home_locality
-        && !sending.policy.localities.contains(locality)
-    {
-        let what =
-            format!("{locality:?} is none of the authority's localities: {}", sending.policy.localities.join(", "));
-        return Err(Rejected::new(Reason::HomeLocality, what));
+    if let Field::Value(locality) = &line.entry.home_locality {
+        check_locality(locality, sending.policy)?;
     }
     sending.moment.check_stamp(line.entry.revised_at)
 }

@@ -8,10 +8,12 @@ use policy::{Files, Policy};
 use service::config::{Settings, Sources};
 use simulator::County;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use store::{CommitError, Store, installation, policy_set};
-use transport::{Connection, Embedded, Topic};
+use transport::{Admin, AdminError, Connection, Embedded, Topic};
 
 /// Partitions of a demonstration's topics.
 const PARTITIONS: u32 = 4;
@@ -33,6 +35,8 @@ pub(crate) struct Ground {
     pub(crate) key: String,
     /// Whether the parts are embedded: then the broker forgets what nobody has read in time.
     pub(crate) kind: Kind,
+    /// Held as long as it is used: no other demonstration empties the folder.
+    _lock: File,
 }
 
 /// What the parts are.
@@ -45,13 +49,16 @@ pub(crate) enum Kind {
 impl Ground {
     /// Makes it.
     pub(crate) async fn prepare(demo: &Demo, county: &County) -> anyhow::Result<Self> {
-        let folder = fresh_folder(&demo.folder)?;
+        let (folder, lock) = fresh_folder(&demo.folder)?;
         write_policy(county, &folder)?;
         let files = Files::load(&folder.join("policy"))?;
         let (policy, _) = Policy::read(&files).context("the county's policy")?;
         let embedded = if demo.brokers.is_none() { Some(embedded()?) } else { None };
         let settings = settings(demo, &folder, embedded.as_ref())?;
         let connection = Connection::new(settings.kafka.brokers.to_string(), "earlybell demo");
+        if embedded.is_none() {
+            unused(&settings).await?;
+        }
         let store = database(&settings).await?;
         if embedded.is_none() {
             migrate::topics(&settings, PARTITIONS).await?;
@@ -59,7 +66,7 @@ impl Ground {
         put_in_force(&store, &files).await?;
         let key = key::make(&store, "demo", key::new("county", "*".to_owned(), None)).await?;
         let kind = if embedded.is_some() { Kind::Embedded } else { Kind::Real };
-        Ok(Self { folder, settings, store, connection, partitions: PARTITIONS, policy, key, kind })
+        Ok(Self { folder, settings, store, connection, partitions: PARTITIONS, policy, key, kind, _lock: lock })
     }
 
     /// Where the services log.
@@ -73,13 +80,34 @@ impl Ground {
     }
 }
 
+/// Refuses a Kafka that an installation uses: the demonstration's children would come into its records.
+async fn unused(settings: &Settings) -> anyhow::Result<()> {
+    let admin =
+        Admin::new(&Connection::new(settings.kafka.brokers.to_string(), "earlybell demo"), Duration::from_secs(15))?;
+    for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {
+        match admin.partition_count(topic.as_str()).await {
+            Err(AdminError::NoTopic(_)) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => bail!(
+                "this Kafka holds an installation already (topic {topic}): give --brokers one that has no topics of Earlybell"
+            ),
+        }
+    }
+    Ok(())
+}
+
 /// The receiver of a locality's team.
 pub(crate) fn receiver(locality: &str) -> String {
     locality.replace(' ', "-").to_lowercase()
 }
 
 /// An empty folder: a new one, or that of an earlier demonstration.
-fn fresh_folder(folder: &Path) -> anyhow::Result<PathBuf> {
+fn fresh_folder(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
+    let taken = || format!("another demonstration runs in {}: name another folder by --folder", folder.display());
+    let before = File::open(folder.join(MARKER)).ok();
+    if let Some(before) = &before {
+        before.try_lock().with_context(taken)?;
+    }
     if folder.exists() {
         let empty = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_none();
         if !empty && !folder.join(MARKER).exists() {
@@ -89,8 +117,10 @@ fn fresh_folder(folder: &Path) -> anyhow::Result<PathBuf> {
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
-    fs::write(folder.join(MARKER), "The next demonstration empties this folder.\n")?;
-    Ok(folder)
+    let mut marker = File::create(folder.join(MARKER))?;
+    marker.write_all(b"The next demonstration empties this folder.\n")?;
+    marker.try_lock().with_context(taken)?;
+    Ok((folder, marker))
 }
 
 /// The county's policy, with a folder of files for each locality's team.
