@@ -69,7 +69,7 @@ async fn a_stored_row_that_does_not_decode_holds_its_pupil_and_no_other() {
     process.kill();
     let expected = expected(&installation.policy, &sendings);
     let upn = *expected.keys().next().unwrap();
-    let number = i64::try_from(upn.number()).unwrap();
+    let number = number(upn);
     let sound = store::record::load(&store, number, 2025).await.unwrap().unwrap();
     put(&store, RecordRow { body: b"broken".to_vec(), ..sound.clone() }).await;
 
@@ -110,12 +110,7 @@ async fn marks_that_no_pass_has_written_yet_survive_a_hold() {
     process.kill();
     // The next owner judges all that it folds silently, and one of them panics.
     process = installation.service("rules", Some("rules.judge.panic:1:fail"));
-    support::wait_until(Duration::from_secs(30), "a pupil to be held", async || {
-        let held = store::held::list(&store, 0).await.map_err(|error| error.to_string())?;
-        if held.len() == 1 { Ok(()) } else { Err(format!("{held:?}")) }
-    })
-    .await
-    .unwrap();
+    one_is_held(&store).await;
     produce(&producer, 1, after).await;
     installation.taken(&store, EVENTS).await;
     process.kill();
@@ -149,7 +144,7 @@ async fn a_crash_right_after_a_hold_leaves_every_part_to_be_replayed() {
     process.kill();
     let expected = expected(&installation.policy, &sendings);
     let upn = *expected.keys().next().unwrap();
-    let number = i64::try_from(upn.number()).unwrap();
+    let number = number(upn);
     let sound = store::record::load(&store, number, 2025).await.unwrap().unwrap();
     let broken = RecordRow { body: b"broken".to_vec(), ..sound.clone() };
     put(&store, broken.clone()).await;

@@ -8,7 +8,7 @@ mod registers;
 mod worked_off;
 
 use super::backtest::write::RejectedFile;
-use super::installation::{Actor, block_on, connection, settings, store as open};
+use super::installation::{Actor, admin, block_on, connection, settings, store as open};
 use crate::pipeline::Pipeline;
 use ::installation::InForce;
 use anyhow::Context;
@@ -19,9 +19,8 @@ use service::clock::Clock;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use store::Store;
-use transport::{Admin, Header, Outgoing, Producer, ProducerConfig, Topic};
+use transport::{Header, Outgoing, Producer, ProducerConfig, Topic};
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
@@ -57,7 +56,7 @@ impl Import {
             let store = open(&settings, "import").await?;
             let in_force = ::installation::load(&store).await?;
             let connection = connection(&settings, "import");
-            let admin = Admin::new(&connection, Duration::from_secs(15))?;
+            let admin = admin(&connection)?;
             let pipeline = Pipeline { store: store.clone(), admin };
             let producer = Producer::new(&ProducerConfig::new(connection))?;
             let desk = Desk { store, producer, in_force, school_year: self.school_year };

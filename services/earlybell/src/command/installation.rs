@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use store::installation::{self, Installation};
 use store::{Options, Store, audit};
-use transport::Connection;
+use transport::{Admin, AdminError, Connection};
 
 /// The settings of this process, if this build can do what they ask for.
 pub(crate) fn settings(config: Option<PathBuf>) -> anyhow::Result<Settings> {
@@ -24,6 +24,11 @@ pub(crate) fn settings(config: Option<PathBuf>) -> anyhow::Result<Settings> {
 pub(crate) fn connection(settings: &Settings, client: &str) -> Connection {
     let properties = settings.kafka.security_properties();
     Connection { properties, ..Connection::new(settings.kafka.brokers.to_string(), format!("earlybell {client}")) }
+}
+
+/// Kafka's administration, with the patience of somebody who waits at a terminal.
+pub(crate) fn admin(connection: &Connection) -> Result<Admin, AdminError> {
+    Admin::new(connection, Duration::from_secs(15))
 }
 
 /// The database, with the schema of this release.

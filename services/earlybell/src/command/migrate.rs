@@ -1,14 +1,13 @@
 //! `earlybell migrate`: database and topics. Repeatable; the first time it founds the installation.
 
-use super::installation::{block_on, connection, options, settings};
+use super::installation::{admin, block_on, connection, options, settings};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use service::config::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 use store::{CommitError, Store, installation};
-use transport::{Admin, Ensured, Topic, TopicSpec};
+use transport::{Ensured, Topic, TopicSpec};
 
 /// Where nobody says how many.
 const PARTITIONS: u32 = 16;
@@ -68,7 +67,7 @@ impl Migrate {
 
 /// Makes the topics that are missing; a line each.
 pub(crate) async fn topics(settings: &Settings, partitions: u32) -> anyhow::Result<Vec<String>> {
-    let admin = Admin::new(&connection(settings, "migrate"), Duration::from_secs(15))?;
+    let admin = admin(&connection(settings, "migrate"))?;
     let replication = u32::from(settings.kafka.replication.get());
     let (mut lines, mut differ) = (Vec::new(), Vec::new());
     for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {

@@ -1,6 +1,7 @@
 //! What a demonstration stands on: a folder of its own, Kafka and a database (embedded, or real ones that are empty), founded,
 //! with the county's policy in force and a key for its schools.
 
+use super::super::installation::{admin, connection};
 use super::super::{key, migrate, simulate};
 use super::Demo;
 use anyhow::{Context, bail};
@@ -11,9 +12,8 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use store::{CommitError, Store, installation, policy_set};
-use transport::{Admin, AdminError, Connection, Embedded, Topic};
+use transport::{AdminError, Connection, Embedded, Topic};
 
 /// Partitions of a demonstration's topics.
 const PARTITIONS: u32 = 4;
@@ -55,9 +55,9 @@ impl Ground {
         let (policy, _) = Policy::read(&files).context("the county's policy")?;
         let embedded = if demo.brokers.is_none() { Some(embedded()?) } else { None };
         let settings = settings(demo, &folder, embedded.as_ref())?;
-        let connection = Connection::new(settings.kafka.brokers.to_string(), "earlybell demo");
+        let connection = connection(&settings, "demo");
         if embedded.is_none() {
-            unused(&settings).await?;
+            unused(&connection).await?;
         }
         let store = database(&settings).await?;
         if embedded.is_none() {
@@ -81,9 +81,8 @@ impl Ground {
 }
 
 /// Refuses a Kafka that an installation uses: the demonstration's children would come into its records.
-async fn unused(settings: &Settings) -> anyhow::Result<()> {
-    let admin =
-        Admin::new(&Connection::new(settings.kafka.brokers.to_string(), "earlybell demo"), Duration::from_secs(15))?;
+async fn unused(connection: &Connection) -> anyhow::Result<()> {
+    let admin = admin(connection)?;
     for topic in [Topic::registers(), Topic::events(), Topic::alerts()] {
         match admin.partition_count(topic.as_str()).await {
             Err(AdminError::NoTopic(_)) => {}

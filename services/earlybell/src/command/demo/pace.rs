@@ -2,6 +2,7 @@
 //! sending may run ahead of it. That broker keeps a few megabytes and then forgets: what is not yet in a written record must
 //! never come near them.
 
+use super::super::installation::admin;
 use super::ground::Ground;
 use crate::pipeline::{Pipeline, Reached};
 use anyhow::bail;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use store::{delivery, outbox};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transport::{Admin, Topic, Watermarks};
+use transport::{Topic, Watermarks};
 
 /// Marks that may be on their way while the broker is the embedded one. A mark is some 25 bytes of a topic whose partitions keep
 /// 5 MiB each (`transport::PARTITION_BYTES`), and all may lie in one: 150,000 fill less than 4 MiB of it.
@@ -38,7 +39,7 @@ struct Set {
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(ground: &'a Ground) -> anyhow::Result<Self> {
-        let admin = Admin::new(&ground.connection, Duration::from_secs(15))?;
+        let admin = admin(&ground.connection)?;
         let pipeline = Pipeline { store: ground.store.clone(), admin };
         Ok(Self { ground, pipeline, set: None, written: 0 })
     }
