@@ -64,6 +64,10 @@ async fn an_import_that_is_killed_goes_on_where_it_stopped_and_tells_nobody() {
     assert!(told.contains("history.csv:") && told.contains("every team gets one summary"), "{told}");
     let again = installation.run(&import);
     assert!(again.contains("history.csv: imported before") && again.contains("pupils.csv: imported before"), "{again}");
+    let roster_alone = "upn,school_urn\nA900001000002,900002\n";
+    fs::write(folder.join("later.csv"), roster_alone).unwrap();
+    let told = installation.run(&["import", "--pupils", "later.csv"]);
+    assert!(told.contains("later.csv: 1 entries") && !told.contains("summary"), "{told}");
     installation.taken(&store, REGISTERS).await;
     installation.taken(&store, EVENTS).await;
     installation.settled(&store).await;

@@ -81,8 +81,11 @@ impl Import {
                 let by_reason = refused.0.iter().map(|(reason, count)| format!("{} {count}", reason.text()));
                 eprintln!("refused: {}", by_reason.collect::<Vec<_>>().join(", "));
             }
-            worked_off::finish(&desk, &pipeline, &id).await?;
-            println!("worked off: cases are open without a message for each; every team gets one summary");
+            // A roster alone opens no case.
+            if !self.registers.is_empty() {
+                worked_off::finish(&desk, &pipeline, &id).await?;
+                println!("worked off: cases are open without a message for each; every team gets one summary");
+            }
             desk.store.close().await;
             Ok(ExitCode::SUCCESS)
         })
