@@ -136,4 +136,11 @@ impl CommitError {
             Self::Failed(cause) | Self::Unknown(cause) => cause,
         }
     }
+
+    /// The same, taken out: for whom nothing depends on what became of the transaction.
+    pub fn into_cause(self) -> StoreError {
+        match self {
+            Self::Failed(cause) | Self::Unknown(cause) => cause,
+        }
+    }
 }

@@ -291,7 +291,7 @@ async fn store(app: &App, messages: Vec<Outgoing>, persons: &[person::PersonRow]
         let written = async {
             let mut tx = app.shared.store.begin().await?;
             person::upsert_many(&mut tx, persons).await?;
-            tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)
+            tx.commit().await.map_err(CommitError::into_cause)
         };
         written.await.map_err(|error: store::StoreError| {
             tracing::warn!(%error, "names could not be written");

@@ -149,7 +149,7 @@ impl Worker for Partition {
         let mut tx = self.shared.store.begin().await.map_err(work_error)?;
         let position = position::claim(&mut tx, &self.topic, self.part, now).await.map_err(work_error)?;
         // After an unknown outcome claiming again only adds one to the version.
-        tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| work_error(error))?;
+        tx.commit().await.map_err(|error| work_error(error.into_cause()))?;
         let start = if position.next_offset == 0 { Start::Beginning } else { Start::At(position.next_offset) };
         self.position = Some(position);
         Ok(start)

@@ -129,9 +129,7 @@ impl Deliverer {
             Verdict::Again(error, next_at) => delivery::failed(&mut tx, leased, error, now, *next_at).await?,
             Verdict::GiveUp(error) => delivery::give_up(&mut tx, leased, error, now).await?,
         };
-        tx.commit().await.map_err(|error| match error {
-            CommitError::Failed(error) | CommitError::Unknown(error) => error,
-        })
+        tx.commit().await.map_err(CommitError::into_cause)
     }
 }
 

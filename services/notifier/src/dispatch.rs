@@ -114,9 +114,7 @@ async fn look(deliverer: &Deliverer, in_force: &InForce) -> Result<(), StoreErro
 }
 
 async fn commit(tx: store::Tx) -> Result<(), StoreError> {
-    tx.commit().await.map_err(|error| match error {
-        CommitError::Failed(error) | CommitError::Unknown(error) => error,
-    })
+    tx.commit().await.map_err(CommitError::into_cause)
 }
 
 /// The workers of one receiver.

@@ -103,9 +103,7 @@ impl Replay {
         let detail = format!("{count} deliveries: id {:?}, receiver {:?}", self.id, self.receiver);
         let (actor, action) = (self.actor.by.clone(), "deliveries.replay".to_owned());
         audit::append(&mut tx, &audit::Act { at, actor, action, upn: None, detail }).await?;
-        tx.commit().await.map_err(|error| match error {
-            CommitError::Failed(error) | CommitError::Unknown(error) => error,
-        })?;
+        tx.commit().await.map_err(CommitError::into_cause)?;
         println!("{count} deliveries are tried anew");
         Ok(())
     }

@@ -94,6 +94,6 @@ pub(crate) async fn found(store: &Store, partitions: u32, clock: installation::C
     let namespace = uuid::Builder::from_random_bytes(random).into_uuid();
     let mut tx = store.begin().await?;
     installation::found(&mut tx, i32::try_from(partitions)?, clock, &namespace.to_string()).await?;
-    tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)?;
+    tx.commit().await.map_err(CommitError::into_cause)?;
     Ok(())
 }

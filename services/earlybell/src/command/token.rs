@@ -108,9 +108,7 @@ impl Revoke {
 async fn finish(mut tx: Tx, actor: &Actor, action: &str, detail: String, now: Timestamp) -> anyhow::Result<()> {
     let (actor, action) = (actor.by.clone(), action.to_owned());
     audit::append(&mut tx, &audit::Act { at: now.micros(), actor, action, upn: None, detail }).await?;
-    tx.commit().await.map_err(|error| match error {
-        CommitError::Failed(error) | CommitError::Unknown(error) => error,
-    })?;
+    tx.commit().await.map_err(CommitError::into_cause)?;
     Ok(())
 }
 

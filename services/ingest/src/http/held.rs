@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::audit::{self, Act};
 use store::register::{self, RegisterRow};
-use store::{CommitError, Store, StoreError, pupil_school};
+use store::{Store, StoreError, pupil_school};
 
 /// Days of an answer, at most.
 const LONGEST: i32 = 400;
@@ -46,7 +46,7 @@ pub(crate) async fn list(shared: &Shared, access: &Access, query: &HashMap<Strin
         Problem::unavailable("the registers cannot be read just now; ask again", 2)
     };
     let audited = audit::append_alone(&shared.store, &act).await;
-    audited.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| away(error))?;
+    audited.map_err(|error| away(error.into_cause()))?;
     let registers = registers(&shared.store, school, from, to).await.map_err(away)?;
     Ok(json!({ "school_urn": school.number(), "from": from.to_string(), "to": to.to_string(), "registers": registers }))
 }

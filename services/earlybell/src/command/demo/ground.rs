@@ -195,6 +195,6 @@ async fn put_in_force(store: &Store, files: &Files) -> anyhow::Result<()> {
     let now = service::clock::Clock::wall().wall_now().micros();
     let mut tx = store.begin().await?;
     policy_set::put_in_force(&mut tx, &serde_json::to_string(files)?, "demo", now).await?;
-    tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)?;
+    tx.commit().await.map_err(CommitError::into_cause)?;
     Ok(())
 }

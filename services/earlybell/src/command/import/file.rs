@@ -81,7 +81,7 @@ impl Progress {
         self.file.changed_at = now;
         let mut tx = store.begin().await?;
         import_file::put(&mut tx, &self.file).await?;
-        tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)?;
+        tx.commit().await.map_err(CommitError::into_cause)?;
         Ok(())
     }
 }

@@ -56,6 +56,6 @@ pub(super) async fn import(desk: &Desk, path: &Path, rejected: &mut RejectedFile
 async fn names(store: &Store, persons: &[PersonRow]) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     person::upsert_many(&mut tx, persons).await?;
-    tx.commit().await.map_err(|(CommitError::Failed(error) | CommitError::Unknown(error))| error)?;
+    tx.commit().await.map_err(CommitError::into_cause)?;
     Ok(())
 }
