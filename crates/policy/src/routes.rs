@@ -14,6 +14,8 @@ use serde::Deserialize;
 pub struct Notify {
     /// School days: changes caused by older sessions are no news and make no message.
     pub newer_than: u32,
+    /// Changes a receiver and hour that make messages of their own; what comes above is gathered into one. 0: no limit.
+    pub storm: u32,
     /// What a message links to, `{reference}` standing for the case's reference; none: no link.
     pub link: Option<String>,
     /// Where messages can go.
@@ -34,6 +36,7 @@ impl Notify {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawNotify {
     newer_than: Option<u32>,
+    storm: Option<u32>,
     link: Option<String>,
     #[serde(default)]
     default: Vec<String>,
@@ -101,11 +104,15 @@ pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
     if newer_than == 0 || newer_than > 200 {
         problems.add(at("notify, newer_than"), "must be 1 to 200 school days");
     }
+    let storm = raw.notify.storm.unwrap_or(100);
+    if storm > 100_000 {
+        problems.add(at("notify, storm"), "must be 0 (no limit) to 100000 changes a receiver and hour");
+    }
     let link = raw.notify.link.clone();
     if link.as_ref().is_some_and(|link| !link.starts_with("http") || !link.contains("{reference}")) {
         problems.add(at("notify, link"), "must be an address with {reference} in it");
     }
-    problems.or(Notify { newer_than, link, receivers, routes: Routes { routes, default } })
+    problems.or(Notify { newer_than, storm, link, receivers, routes: Routes { routes, default } })
 }
 
 fn at(path: impl Into<String>) -> Place {
@@ -203,7 +210,7 @@ mod tests {
     #[test]
     fn a_team_stands_for_its_receivers() {
         let notify = read(GOOD).unwrap_or_else(|problems| panic!("{problems}"));
-        assert_eq!(notify.newer_than, 10);
+        assert_eq!((notify.newer_than, notify.storm), (10, 100));
         let route = &notify.routes.routes[0];
         assert_eq!((route.receivers.join(" "), route.then), ("mail hook".to_owned(), Then::Continue));
         assert_eq!(route.matchers.levels, [Level::Severe]);

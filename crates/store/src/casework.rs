@@ -3,7 +3,7 @@
 //!
 //! Owner: the notifier, the owner of the partition of `alerts` that the pupil belongs to, under its position row.
 
-use crate::dialect::{Pools, postgres, sqlite};
+use crate::dialect::{self, BulkRead, BulkWrite, Column, Keys, Pools, postgres, sqlite};
 use crate::{Store, StoreError, Tx};
 
 /// A case as it is to be after a change.
@@ -73,6 +73,21 @@ pub struct GapRow {
     pub since: i64,
 }
 
+/// A case as the notifier finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCase {
+    /// Its number, rising.
+    pub id: i64,
+    /// The child.
+    pub upn: i64,
+    /// The school year.
+    pub school_year: i16,
+    /// Its reference.
+    pub reference: String,
+    /// The locality; none where nobody claims it.
+    pub locality: Option<String>,
+}
+
 /// A case as readers see it: without the UPN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseRow {
@@ -107,99 +122,117 @@ pub struct Filter {
     pub state: Option<String>,
 }
 
-/// The version of an alert; 0 where it is not known.
+/// The versions of those of these alerts that are known.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn version(tx: &mut Tx, alert_id: &str) -> Result<i32, StoreError> {
-    let found: Option<i32> = in_tx!(tx, "casework.version", fetch_optional, sqlx::query_scalar(VERSION), alert_id)?;
-    Ok(found.unwrap_or(0))
+pub async fn versions(tx: &mut Tx, alert_ids: &[&str]) -> Result<Vec<(String, i32)>, StoreError> {
+    dialect::read_many(tx, &VERSIONS, Keys::Text(alert_ids)).await
 }
 
-/// Makes or changes a child's case; gives its number and reference. State and level follow by [`settle`].
+/// The cases of these children, of all school years.
+///
+/// # Errors
+/// As the database answers.
+pub async fn cases(tx: &mut Tx, upns: &[i64]) -> Result<Vec<KnownCase>, StoreError> {
+    let rows: Vec<(i64, i64, i16, String, Option<String>)> = dialect::read_many(tx, &CASES, Keys::Big(upns)).await?;
+    let decode = |(id, upn, school_year, reference, locality)| KnownCase { id, upn, school_year, reference, locality };
+    Ok(rows.into_iter().map(decode).collect())
+}
+
+/// Makes or changes children's cases. State and level follow by [`settle`].
 ///
 /// # Errors
 /// `Constraint` for a reference that another case has, else as the database answers.
-pub async fn put_case(tx: &mut Tx, case: &CaseChange) -> Result<(i64, String), StoreError> {
-    let (reference, locality) = (case.reference.as_str(), case.locality.as_deref());
-    in_tx!(
-        tx,
-        "casework.put_case",
-        fetch_one,
-        sqlx::query_as::<_, (i64, String)>(PUT_CASE),
-        case.upn,
-        case.school_year,
-        reference,
-        locality,
-        case.school_urn,
-        case.at
-    )
-}
-
-/// Writes an alert, new or known.
-///
-/// # Errors
-/// As the database answers.
-pub async fn put_alert(tx: &mut Tx, row: &AlertRow) -> Result<(), StoreError> {
-    in_tx!(
-        tx,
-        "casework.put_alert",
-        execute,
-        sqlx::query(PUT_ALERT),
-        row.alert_id.as_str(),
-        row.case_id,
-        row.rule.as_str(),
-        row.episode,
-        row.version,
-        row.change.as_str(),
-        row.state.as_str(),
-        row.level,
-        row.since,
-        row.as_of,
-        row.evidence.as_slice(),
-        row.sentence.as_str(),
-        row.rule_set,
-        row.changed_at
-    )?;
+pub async fn upsert_cases(tx: &mut Tx, rows: &[CaseChange]) -> Result<(), StoreError> {
+    let sorted = dialect::last_of_each_key(rows, |row| (row.upn, row.school_year));
+    dialect::write_many(tx, &UPSERT_CASES, &sorted, |rows| {
+        vec![
+            Column::Big(rows.iter().map(|row| row.upn).collect()),
+            Column::Small(rows.iter().map(|row| row.school_year).collect()),
+            Column::Text(rows.iter().map(|row| row.reference.as_str()).collect()),
+            Column::TextOrNull(rows.iter().map(|row| row.locality.as_deref()).collect()),
+            Column::Int(rows.iter().map(|row| row.school_urn).collect()),
+            Column::Big(rows.iter().map(|row| row.at).collect()),
+        ]
+    })
+    .await?;
     Ok(())
 }
 
-/// Gives a case the state and level that its alerts make: open while one is.
+/// Writes alerts, new or known; of rows of one alert the last.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn settle(tx: &mut Tx, case_id: i64) -> Result<(), StoreError> {
-    in_tx!(tx, "casework.settle", execute, sqlx::query(SETTLE), case_id)?;
+pub async fn upsert_alerts(tx: &mut Tx, rows: &[AlertRow]) -> Result<(), StoreError> {
+    let sorted = dialect::last_of_each_key(rows, |row| row.alert_id.as_str());
+    dialect::write_many(tx, &UPSERT_ALERTS, &sorted, |rows| {
+        vec![
+            Column::Text(rows.iter().map(|row| row.alert_id.as_str()).collect()),
+            Column::Big(rows.iter().map(|row| row.case_id).collect()),
+            Column::Text(rows.iter().map(|row| row.rule.as_str()).collect()),
+            Column::Int(rows.iter().map(|row| row.episode).collect()),
+            Column::Int(rows.iter().map(|row| row.version).collect()),
+            Column::Text(rows.iter().map(|row| row.change.as_str()).collect()),
+            Column::Text(rows.iter().map(|row| row.state.as_str()).collect()),
+            Column::Small(rows.iter().map(|row| row.level).collect()),
+            Column::Int(rows.iter().map(|row| row.since).collect()),
+            Column::Int(rows.iter().map(|row| row.as_of).collect()),
+            Column::Bytes(rows.iter().map(|row| row.evidence.as_slice()).collect()),
+            Column::Text(rows.iter().map(|row| row.sentence.as_str()).collect()),
+            Column::Big(rows.iter().map(|row| row.rule_set).collect()),
+            Column::Big(rows.iter().map(|row| row.changed_at).collect()),
+        ]
+    })
+    .await?;
     Ok(())
 }
 
-/// Keeps a change aside; false where it is kept already.
+/// Gives cases the state and level that their alerts make: open while one is.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn put_gap(tx: &mut Tx, row: &GapRow) -> Result<bool, StoreError> {
-    let (alert_id, body) = (row.alert_id.as_str(), row.body.as_slice());
-    let touched = in_tx!(
-        tx,
-        "casework.put_gap",
-        execute,
-        sqlx::query(PUT_GAP),
-        alert_id,
-        row.version,
-        row.upn,
-        row.part,
-        body,
-        row.since
-    )?;
-    Ok(touched == 1)
+pub async fn settle(tx: &mut Tx, case_ids: &[i64]) -> Result<(), StoreError> {
+    let sorted = dialect::last_of_each_key(case_ids, |id| *id);
+    let ids = |rows: &[&i64]| vec![Column::Big(rows.iter().map(|id| **id).collect())];
+    dialect::write_many(tx, &SETTLE, &sorted, ids).await?;
+    Ok(())
 }
 
-/// Takes the change of that version out, where it is kept aside.
+/// Keeps changes aside; gives how many were not kept already.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn take_gap(tx: &mut Tx, alert_id: &str, version: i32) -> Result<Option<Vec<u8>>, StoreError> {
-    in_tx!(tx, "casework.take_gap", fetch_optional, sqlx::query_scalar(TAKE_GAP), alert_id, version)
+pub async fn put_gaps(tx: &mut Tx, rows: &[GapRow]) -> Result<u64, StoreError> {
+    let sorted = dialect::last_of_each_key(rows, |row| (row.alert_id.as_str(), row.version));
+    dialect::write_many(tx, &PUT_GAPS, &sorted, |rows| {
+        vec![
+            Column::Text(rows.iter().map(|row| row.alert_id.as_str()).collect()),
+            Column::Int(rows.iter().map(|row| row.version).collect()),
+            Column::Big(rows.iter().map(|row| row.upn).collect()),
+            Column::Int(rows.iter().map(|row| row.part).collect()),
+            Column::Bytes(rows.iter().map(|row| row.body.as_slice()).collect()),
+            Column::Big(rows.iter().map(|row| row.since).collect()),
+        ]
+    })
+    .await
+}
+
+/// What is kept aside of these alerts: alert, version, the change encoded.
+///
+/// # Errors
+/// As the database answers.
+pub async fn gaps_of(tx: &mut Tx, alert_ids: &[&str]) -> Result<Vec<(String, i32, Vec<u8>)>, StoreError> {
+    dialect::read_many(tx, &GAPS_OF, Keys::Text(alert_ids)).await
+}
+
+/// Forgets a change that was kept aside and is applied now.
+///
+/// # Errors
+/// As the database answers.
+pub async fn forget_gap(tx: &mut Tx, alert_id: &str, version: i32) -> Result<(), StoreError> {
+    in_tx!(tx, "casework.forget_gap", execute, sqlx::query(FORGET_GAP), alert_id, version)?;
+    Ok(())
 }
 
 /// How many changes of a partition are kept aside, and since when the oldest is (0 for none).
@@ -210,7 +243,8 @@ pub async fn gaps(store: &Store, part: i32) -> Result<(i64, i64), StoreError> {
     on_pool!(store, "casework.gaps", fetch_one, sqlx::query_as::<_, (i64, i64)>(GAPS), part)
 }
 
-/// Deletes all that is about a child: case, alerts, changes kept aside, deliveries and attempts.
+/// Deletes all that is about a child: case, alerts, changes kept aside, deliveries and attempts. Messages about many cases are
+/// not the child's alone: see [`delivery::digests_of`](crate::delivery::digests_of).
 ///
 /// # Errors
 /// As the database answers.
@@ -227,8 +261,8 @@ pub async fn erase(tx: &mut Tx, upn: i64) -> Result<(), StoreError> {
 /// As the database answers.
 pub async fn list(store: &Store, filter: &Filter, after: i64, limit: u32) -> Result<Vec<CaseRow>, StoreError> {
     let state = filter.state.as_deref();
-    // As one JSON text: arrays differ between the databases, and no name is spliced into the statement.
-    let localities = filter.localities.as_ref().map(|names| json_list(names));
+    let list = |names: &Vec<String>| dialect::json_list(names.iter().map(|name| dialect::json_text(name)));
+    let localities = filter.localities.as_ref().map(list);
     let sql = match store.pools() {
         Pools::Postgres(_) => postgres::CASE_LIST,
         Pools::Sqlite { .. } => sqlite::CASE_LIST,
@@ -254,24 +288,6 @@ pub async fn list(store: &Store, filter: &Filter, after: i64, limit: u32) -> Res
 pub async fn alerts(store: &Store, case_id: i64) -> Result<Vec<AlertRow>, StoreError> {
     let rows = on_pool!(store, "casework.alerts", fetch_all, sqlx::query_as::<_, Alert>(ALERTS), case_id)?;
     Ok(rows.into_iter().map(|row| decode_alert(case_id, row)).collect())
-}
-
-/// A list of texts as JSON.
-fn json_list(names: &[String]) -> String {
-    let mut list = String::from("[");
-    for (number, name) in names.iter().enumerate() {
-        list.push_str(if number == 0 { "\"" } else { ",\"" });
-        for character in name.chars() {
-            match character {
-                '"' | '\\' => list.extend(['\\', character]),
-                control if control.is_control() => list.push(' '),
-                plain => list.push(plain),
-            }
-        }
-        list.push('"');
-    }
-    list.push(']');
-    list
 }
 
 type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64);
@@ -366,41 +382,46 @@ pub async fn heads(store: &Store) -> Result<Vec<Head>, StoreError> {
 
 const HEADS: &str = "SELECT alert_id, version, state, level FROM alert ORDER BY alert_id";
 
-const VERSION: &str = "SELECT version FROM alert WHERE alert_id = $1";
+const VERSIONS: BulkRead = BulkRead {
+    doing: "casework.versions",
+    postgres: "SELECT alert_id, version FROM alert WHERE alert_id = ANY ($1)",
+    sqlite: "SELECT alert_id, version FROM alert WHERE alert_id IN (SELECT value FROM json_each($1))",
+};
 
-const PUT_CASE: &str = "
-INSERT INTO child_case (upn, school_year, reference, locality, school_urn, state, level, opened_at, changed_at)
-VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $6)
-ON CONFLICT (upn, school_year) DO UPDATE SET
-    locality = excluded.locality, school_urn = excluded.school_urn, changed_at = excluded.changed_at
-RETURNING id, reference";
+const CASES: BulkRead = BulkRead {
+    doing: "casework.cases",
+    postgres: "SELECT id, upn, school_year, reference, locality FROM child_case WHERE upn = ANY ($1)",
+    sqlite: "SELECT id, upn, school_year, reference, locality FROM child_case
+        WHERE upn IN (SELECT value FROM json_each($1))",
+};
 
-const PUT_ALERT: &str = "
-INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
-                   changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-ON CONFLICT (alert_id) DO UPDATE SET
-    version = excluded.version, change = excluded.change, state = excluded.state, level = excluded.level,
-    since = excluded.since, as_of = excluded.as_of, evidence = excluded.evidence, sentence = excluded.sentence,
-    rule_set = excluded.rule_set, changed_at = excluded.changed_at";
+const UPSERT_CASES: BulkWrite =
+    BulkWrite { doing: "casework.upsert_cases", postgres: postgres::CASE_UPSERT, sqlite: sqlite::CASE_UPSERT };
 
-const SETTLE: &str = "
-UPDATE child_case SET
-    level = COALESCE((SELECT MAX(level) FROM alert WHERE case_id = $1 AND state = 'open'), 0),
-    state = CASE WHEN EXISTS (SELECT 1 FROM alert WHERE case_id = $1 AND state = 'open') THEN 'open' ELSE 'closed' END
-WHERE id = $1";
+const UPSERT_ALERTS: BulkWrite =
+    BulkWrite { doing: "casework.upsert_alerts", postgres: postgres::ALERT_UPSERT, sqlite: sqlite::ALERT_UPSERT };
 
-const PUT_GAP: &str = "
-INSERT INTO alert_gap (alert_id, version, upn, part, body, since) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (alert_id, version) DO NOTHING";
+const SETTLE: BulkWrite =
+    BulkWrite { doing: "casework.settle", postgres: postgres::CASE_SETTLE, sqlite: sqlite::CASE_SETTLE };
 
-const TAKE_GAP: &str = "DELETE FROM alert_gap WHERE alert_id = $1 AND version = $2 RETURNING body";
+const PUT_GAPS: BulkWrite =
+    BulkWrite { doing: "casework.put_gaps", postgres: postgres::GAP_INSERT, sqlite: sqlite::GAP_INSERT };
+
+const GAPS_OF: BulkRead = BulkRead {
+    doing: "casework.gaps_of",
+    postgres: "SELECT alert_id, version, body FROM alert_gap WHERE alert_id = ANY ($1)",
+    sqlite: "SELECT alert_id, version, body FROM alert_gap WHERE alert_id IN (SELECT value FROM json_each($1))",
+};
+
+const FORGET_GAP: &str = "DELETE FROM alert_gap WHERE alert_id = $1 AND version = $2";
 
 const GAPS: &str = "SELECT COUNT(*), CAST(COALESCE(MIN(since), 0) AS bigint) FROM alert_gap WHERE part = $1";
 
-const ERASE: [&str; 5] = [
+const ERASE: [&str; 6] = [
     "DELETE FROM attempt WHERE delivery_id IN
         (SELECT id FROM delivery WHERE case_id IN (SELECT id FROM child_case WHERE upn = $1))",
+    "DELETE FROM told WHERE alert_id IN
+        (SELECT alert_id FROM alert WHERE case_id IN (SELECT id FROM child_case WHERE upn = $1))",
     "DELETE FROM delivery WHERE case_id IN (SELECT id FROM child_case WHERE upn = $1)",
     "DELETE FROM alert WHERE case_id IN (SELECT id FROM child_case WHERE upn = $1)",
     "DELETE FROM alert_gap WHERE upn = $1",

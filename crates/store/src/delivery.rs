@@ -1,9 +1,10 @@
-//! Deliveries: a message that a receiver is owed, with every attempt. Unique by alert, version and receiver.
+//! Deliveries: a message that a receiver is owed, with every attempt, and the changes that it tells: each alert, version and
+//! receiver is in exactly one message.
 //!
 //! Owner: the notifier. Intake puts them in the transaction of the change; whoever [`lease`]s one sends it. `sending` is committed
 //! before the call: a process that dies leaves a lease that ends, and the message goes out again with the same id.
 
-use crate::dialect::{postgres, sqlite};
+use crate::dialect::{self, BulkWrite, Column, postgres, sqlite};
 use crate::{Store, StoreError, Tx};
 
 /// A delivery to be made.
@@ -13,10 +14,8 @@ pub struct NewDelivery {
     pub message_id: String,
     /// The case; `None` for what is about no single one.
     pub case_id: Option<i64>,
-    /// The alert, or the import that it sums up.
-    pub alert_id: String,
-    /// The alert's version.
-    pub version: i32,
+    /// The changes that it tells: alert and version.
+    pub changes: Vec<(String, i32)>,
     /// The receiver's name.
     pub receiver: String,
     /// What is said, as JSON.
@@ -27,6 +26,26 @@ pub struct NewDelivery {
     pub received_at: i64,
     /// Now.
     pub at: i64,
+    /// Until when it is gathered, to become one message with others; none where it goes out on its own.
+    pub gather_until: Option<i64>,
+}
+
+/// Messages of a receiver that were gathered until a moment that is past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gathered {
+    /// The receiver.
+    pub receiver: String,
+    /// Until when.
+    pub until: i64,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatheredMessage {
+    /// Its id.
+    pub message_id: String,
+    /// What it would have said, as JSON.
+    pub body: String,
 }
 
 /// A delivery that the caller may try, until its lease ends.
@@ -57,7 +76,7 @@ pub struct DeliveryRow {
     pub message_id: String,
     /// The receiver's name.
     pub receiver: String,
-    /// `waiting`, `sending`, `delivered` or `given_up`.
+    /// `gathered`, `waiting`, `sending`, `delivered` or `given_up`.
     pub state: String,
     /// Attempts so far.
     pub attempts: i32,
@@ -83,7 +102,7 @@ pub struct Owed {
 pub struct Tally {
     /// The receiver.
     pub receiver: String,
-    /// `waiting`, `sending`, `delivered` or `given_up`.
+    /// `gathered`, `waiting`, `sending`, `delivered` or `given_up`.
     pub state: String,
     /// How many.
     pub count: i64,
@@ -96,31 +115,123 @@ pub struct LastChange {
     pub alert_id: String,
     /// The receiver.
     pub receiver: String,
-    /// `waiting`, `sending`, `delivered` or `given_up`.
+    /// `gathered`, `waiting`, `sending`, `delivered` or `given_up`.
     pub state: String,
 }
 
-/// Puts a delivery; false where there is one of that alert, version and receiver.
+/// Puts deliveries with the changes that they tell; gives how many there were not before, by their ids.
+///
+/// # Errors
+/// `Constraint` where a receiver was told a change already, else as the database answers.
+pub async fn put_many(tx: &mut Tx, rows: &[NewDelivery]) -> Result<u64, StoreError> {
+    let rows: Vec<&NewDelivery> = rows.iter().collect();
+    let put = dialect::write_many(tx, &INSERT, &rows, |rows| {
+        vec![
+            Column::Text(rows.iter().map(|row| row.message_id.as_str()).collect()),
+            Column::BigOrNull(rows.iter().map(|row| row.case_id).collect()),
+            Column::Text(rows.iter().map(|row| row.receiver.as_str()).collect()),
+            Column::Text(rows.iter().map(|row| row.gather_until.map_or("waiting", |_| "gathered")).collect()),
+            Column::Text(rows.iter().map(|row| row.body.as_str()).collect()),
+            Column::Text(rows.iter().map(|row| row.register_id.as_str()).collect()),
+            Column::Big(rows.iter().map(|row| row.received_at).collect()),
+            Column::Big(rows.iter().map(|row| row.at).collect()),
+            Column::Big(rows.iter().map(|row| row.gather_until.unwrap_or(row.at)).collect()),
+            Column::Int(rows.iter().map(|row| i32::try_from(row.changes.len()).unwrap_or(i32::MAX)).collect()),
+        ]
+    })
+    .await?;
+    let told: Vec<_> = rows
+        .iter()
+        .flat_map(|row| {
+            let told = row.changes.iter();
+            told.map(|(alert, version)| (alert.as_str(), row.receiver.as_str(), *version, row.message_id.as_str()))
+        })
+        .collect();
+    let told: Vec<_> = told.iter().collect();
+    dialect::write_many(tx, &TELL, &told, |rows| {
+        vec![
+            Column::Text(rows.iter().map(|row| row.0).collect()),
+            Column::Text(rows.iter().map(|row| row.1).collect()),
+            Column::Int(rows.iter().map(|row| row.2).collect()),
+            Column::Text(rows.iter().map(|row| row.3).collect()),
+        ]
+    })
+    .await?;
+    Ok(put)
+}
+
+/// How many changes the messages that a receiver is owed since a moment tell.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn put(tx: &mut Tx, new: &NewDelivery) -> Result<bool, StoreError> {
-    let touched = in_tx!(
+pub async fn changes_since(tx: &mut Tx, receiver: &str, since: i64) -> Result<i64, StoreError> {
+    in_tx!(tx, "delivery.changes_since", fetch_one, sqlx::query_scalar(CHANGES_SINCE), receiver, since)
+}
+
+/// Whose messages were gathered until a moment that is past.
+///
+/// # Errors
+/// As the database answers.
+pub async fn gathered(store: &Store, now: i64) -> Result<Vec<Gathered>, StoreError> {
+    let rows = on_pool!(store, "delivery.gathered", fetch_all, sqlx::query_as::<_, (String, i64)>(GATHERED), now)?;
+    Ok(rows.into_iter().map(|(receiver, until)| Gathered { receiver, until }).collect())
+}
+
+/// The messages gathered, in order.
+///
+/// # Errors
+/// As the database answers.
+pub async fn gathered_messages(tx: &mut Tx, gathered: &Gathered) -> Result<Vec<GatheredMessage>, StoreError> {
+    let rows = in_tx!(
         tx,
-        "delivery.put",
-        execute,
-        sqlx::query(PUT),
-        new.message_id.as_str(),
-        new.case_id,
-        new.alert_id.as_str(),
-        new.version,
-        new.receiver.as_str(),
-        new.body.as_str(),
-        new.register_id.as_str(),
-        new.received_at,
-        new.at
+        "delivery.gathered_messages",
+        fetch_all,
+        sqlx::query_as::<_, (String, String)>(GATHERED_MESSAGES),
+        gathered.receiver.as_str(),
+        gathered.until
     )?;
-    Ok(touched == 1)
+    Ok(rows.into_iter().map(|(message_id, body)| GatheredMessage { message_id, body }).collect())
+}
+
+/// Puts one message in the place of these; false, and nothing else done, where another process has. `into` names no changes: those
+/// of the messages become its own, and count in the hour in which they came.
+///
+/// # Errors
+/// As the database answers.
+pub async fn merge(tx: &mut Tx, into: &NewDelivery, from: &[GatheredMessage]) -> Result<bool, StoreError> {
+    if put_many(tx, std::slice::from_ref(into)).await? == 0 {
+        return Ok(false);
+    }
+    let from: Vec<&GatheredMessage> = from.iter().collect();
+    dialect::write_many(tx, &MOVE, &from, |rows| {
+        vec![
+            Column::Text(rows.iter().map(|row| row.message_id.as_str()).collect()),
+            Column::Text(rows.iter().map(|_| into.message_id.as_str()).collect()),
+        ]
+    })
+    .await?;
+    dialect::write_many(tx, &DELETE, &from, |rows| {
+        vec![Column::Text(rows.iter().map(|row| row.message_id.as_str()).collect())]
+    })
+    .await?;
+    Ok(true)
+}
+
+/// The messages about many cases that tell of a child: id and what they say.
+///
+/// # Errors
+/// As the database answers.
+pub async fn digests_of(tx: &mut Tx, upn: i64) -> Result<Vec<(String, String)>, StoreError> {
+    in_tx!(tx, "delivery.digests_of", fetch_all, sqlx::query_as::<_, (String, String)>(DIGESTS_OF), upn)
+}
+
+/// Lets a message say something else.
+///
+/// # Errors
+/// As the database answers.
+pub async fn rewrite(tx: &mut Tx, message_id: &str, body: &str) -> Result<(), StoreError> {
+    in_tx!(tx, "delivery.rewrite", execute, sqlx::query(REWRITE), message_id, body)?;
+    Ok(())
 }
 
 /// Takes up to `limit` due deliveries of a receiver, each `sending` until `until`, and begins an attempt of each. A later version of
@@ -277,13 +388,54 @@ pub async fn replay(tx: &mut Tx, id: Option<i64>, receiver: Option<&str>, now: i
     in_tx!(tx, "delivery.replay", execute, sqlx::query(REPLAY), id, receiver, now)
 }
 
+/// Deletes a message with its attempts and what it tells.
+///
+/// # Errors
+/// As the database answers.
+pub async fn delete(tx: &mut Tx, message_id: &str) -> Result<(), StoreError> {
+    in_tx!(tx, "delivery.delete", execute, sqlx::query(DELETE.sqlite), message_id)?;
+    Ok(())
+}
+
 type Row = (i64, String, String, String, i32, i64, Option<String>);
 
-const PUT: &str = "
-INSERT INTO delivery (message_id, case_id, alert_id, version, receiver, state, body, register_id, received_at, created_at,
-                      tried_since, next_at, attempts)
-VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8, $9, $9, $9, 0)
-ON CONFLICT (alert_id, receiver, version) DO NOTHING";
+const INSERT: BulkWrite =
+    BulkWrite { doing: "delivery.put_many", postgres: postgres::DELIVERY_INSERT, sqlite: sqlite::DELIVERY_INSERT };
+
+const TELL: BulkWrite =
+    BulkWrite { doing: "delivery.tell", postgres: postgres::TOLD_INSERT, sqlite: sqlite::TOLD_INSERT };
+
+const MOVE: BulkWrite = BulkWrite {
+    doing: "delivery.move",
+    postgres:
+        "UPDATE told SET message_id = given.into_id FROM UNNEST($1::text[], $2::text[]) AS given (from_id, into_id)
+        WHERE told.message_id = given.from_id",
+    sqlite: "UPDATE told SET message_id = $2 WHERE message_id = $1",
+};
+
+const DELETE: BulkWrite = BulkWrite {
+    doing: "delivery.delete",
+    postgres: "DELETE FROM delivery WHERE message_id = ANY ($1)",
+    sqlite: "DELETE FROM delivery WHERE message_id = $1",
+};
+
+const CHANGES_SINCE: &str = "
+SELECT CAST(COALESCE(SUM(changes), 0) AS bigint) FROM delivery WHERE receiver = $1 AND created_at >= $2";
+
+const GATHERED: &str = "
+SELECT DISTINCT receiver, next_at FROM delivery WHERE state = 'gathered' AND next_at <= $1 ORDER BY next_at, receiver";
+
+const GATHERED_MESSAGES: &str = "
+SELECT message_id, body FROM delivery WHERE state = 'gathered' AND receiver = $1 AND next_at = $2 ORDER BY id";
+
+const DIGESTS_OF: &str = "
+SELECT DISTINCT delivery.message_id, delivery.body FROM child_case
+JOIN alert ON alert.case_id = child_case.id
+JOIN told ON told.alert_id = alert.alert_id
+JOIN delivery ON delivery.message_id = told.message_id
+WHERE child_case.upn = $1 AND delivery.case_id IS NULL ORDER BY delivery.message_id";
+
+const REWRITE: &str = "UPDATE delivery SET body = $2 WHERE message_id = $1";
 
 const BEGIN_ATTEMPT: &str = "INSERT INTO attempt (delivery_id, number, started_at) VALUES ($1, $2, $3)";
 
@@ -318,9 +470,10 @@ const PUT_SINCE: &str = "SELECT id, body FROM delivery WHERE id > $1 ORDER BY id
 const TALLY: &str = "SELECT receiver, state, COUNT(*) FROM delivery GROUP BY receiver, state ORDER BY receiver, state";
 
 const LAST_CHANGES: &str = "
-SELECT delivery.alert_id, delivery.receiver, delivery.state
-FROM delivery JOIN alert ON alert.alert_id = delivery.alert_id AND alert.version = delivery.version
-ORDER BY delivery.alert_id, delivery.receiver";
+SELECT told.alert_id, told.receiver, delivery.state
+FROM told JOIN alert ON alert.alert_id = told.alert_id AND alert.version = told.version
+JOIN delivery ON delivery.message_id = told.message_id
+ORDER BY told.alert_id, told.receiver";
 
 const REPLAY: &str = "
 UPDATE delivery SET state = 'waiting', next_at = $3, tried_since = $3, ended_at = NULL

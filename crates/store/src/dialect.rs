@@ -2,7 +2,9 @@
 //!
 //! Takes rows as columns, so that PostgreSQL can have each as one array and SQLite a row at a time.
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, PgPool, SqlitePool};
 
 use crate::{StoreError, tx::Tx};
 
@@ -31,6 +33,7 @@ pub(crate) enum Column<'a> {
     Big(Vec<i64>),
     BigOrNull(Vec<Option<i64>>),
     Text(Vec<&'a str>),
+    TextOrNull(Vec<Option<&'a str>>),
     Bytes(Vec<&'a [u8]>),
 }
 
@@ -41,6 +44,64 @@ pub(crate) struct BulkWrite {
     pub(crate) postgres: &'static str,
     /// One statement a row.
     pub(crate) sqlite: &'static str,
+}
+
+/// The keys of rows that are read together.
+#[derive(Clone, Copy)]
+pub(crate) enum Keys<'a> {
+    Big(&'a [i64]),
+    Text(&'a [&'a str]),
+}
+
+/// The same reading in both dialects: PostgreSQL has the keys as one array, SQLite as one JSON list.
+pub(crate) struct BulkRead {
+    pub(crate) doing: &'static str,
+    pub(crate) postgres: &'static str,
+    pub(crate) sqlite: &'static str,
+}
+
+/// Reads the rows of all keys.
+pub(crate) async fn read_many<Row>(tx: &mut Tx, read: &BulkRead, keys: Keys<'_>) -> Result<Vec<Row>, StoreError>
+where
+    Row: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let outcome = match tx.enter(read.doing)? {
+        crate::tx::Connection::Postgres(connection) => {
+            let query = sqlx::query_as(read.postgres);
+            let query = match keys {
+                Keys::Big(keys) => query.bind(keys),
+                Keys::Text(keys) => query.bind(keys),
+            };
+            query.fetch_all(&mut **connection).await
+        }
+        crate::tx::Connection::Sqlite(connection) => {
+            let list = match keys {
+                Keys::Big(keys) => json_list(keys.iter().map(ToString::to_string)),
+                Keys::Text(keys) => json_list(keys.iter().map(|key| json_text(key))),
+            };
+            sqlx::query_as(read.sqlite).bind(list).fetch_all(&mut **connection).await
+        }
+    };
+    tx.leave(read.doing, outcome)
+}
+
+/// Values that are JSON already, as a list: arrays differ between the databases, and nothing is spliced into a statement.
+pub(crate) fn json_list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
+}
+
+/// A text as JSON; control characters, which no name has, become spaces.
+pub(crate) fn json_text(text: &str) -> String {
+    let mut json = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            control if control.is_control() => json.push(' '),
+            plain => json.push(plain),
+        }
+    }
+    json.push('"');
+    json
 }
 
 /// Writes all rows, in chunks; gives the number of rows that the statements touched.

@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         number: 1,
         name: "foundation",
@@ -56,6 +56,12 @@ const STEPS: [Step; 7] = [
         name: "summary",
         postgres: include_str!("../migrations/postgres/0007_summary.sql"),
         sqlite: include_str!("../migrations/sqlite/0007_summary.sql"),
+    },
+    Step {
+        number: 8,
+        name: "told",
+        postgres: include_str!("../migrations/postgres/0008_told.sql"),
+        sqlite: include_str!("../migrations/sqlite/0008_told.sql"),
     },
 ];
 

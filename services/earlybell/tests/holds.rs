@@ -263,6 +263,30 @@ async fn a_restart_does_not_undo_a_hold_by_a_replay_that_came_before_it() {
     assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
 }
 
+/// A release that cannot read what is stored must not hold pupil after pupil: it stops, and the release before it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_reads_no_stored_row_stops_and_holds_nobody() {
+    let (installation, mut process, store, upn, producer) = with_pupils(30).await;
+    process.kill();
+    let mut rows = store::record::load_partition(&store, 0, &[2025]).next().await.unwrap().unwrap();
+    rows.truncate(4);
+    for row in &rows {
+        put(&store, RecordRow { body: b"broken".to_vec(), ..row.clone() }).await;
+    }
+    send(&producer, &[mark(upn, "2025-09-25")]).await;
+    let mut limited = installation.earlybell(&["rules"]);
+    limited.env("EARLYBELL__RULES__MAX_HELD", "3");
+    let ended = Process::spawn(&mut limited).ended(Duration::from_secs(30)).await;
+    assert!(ended.is_some_and(|status| !status.success()), "{ended:?}");
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
+    for row in rows {
+        put(&store, row).await;
+    }
+    let _process = installation.service("rules", None);
+    installation.settled(&store).await;
+    assert_eq!(store::held::list(&store, 0).await.unwrap(), []);
+}
+
 async fn put(store: &store::Store, row: RecordRow) {
     let mut tx = store.begin().await.unwrap();
     store::record::upsert_many(&mut tx, &[row]).await.unwrap();

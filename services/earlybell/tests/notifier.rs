@@ -23,8 +23,10 @@ use transport::Producer;
 
 const PUPILS: u32 = 40;
 
-const DELIVERED: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered'";
-const TO_HOOK: &str = "SELECT COUNT(*) FROM delivery WHERE state = 'delivered' AND receiver = 'hook'";
+/// Changes in messages that arrived.
+const DELIVERED: &str = "SELECT COUNT(*) FROM told JOIN delivery USING (message_id) WHERE state = 'delivered'";
+const TO_HOOK: &str =
+    "SELECT COUNT(*) FROM told JOIN delivery USING (message_id) WHERE state = 'delivered' AND told.receiver = 'hook'";
 const APPLIED: &str = "earlybell_notifier_changes_total{result=\"applied\"}";
 const SENT: &str = "earlybell_notifier_deliveries_total{outcome=\"delivered\",receiver=\"hook\"}";
 
@@ -34,27 +36,34 @@ async fn check(installation: &Installation, hook: &Hook, versions: u32) {
     installation.until(TO_HOOK, changes).await;
     assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, i64::from(PUPILS));
     assert_eq!(installation.number("SELECT SUM(version)::bigint FROM alert").await, changes);
-    let rows = "SELECT COUNT(*) FROM delivery WHERE receiver = 'hook'";
+    let rows = "SELECT COUNT(*) FROM told WHERE receiver = 'hook'";
     assert_eq!(installation.number(rows).await, changes, "none twice");
     let mut ids: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
     for got in hook.got("hook") {
         assert!(got.is_signed(), "signed by the key");
         let data = &got.body()["data"];
-        let about = (data["reference"].as_str().unwrap().to_owned(), data["version"].as_u64().unwrap());
+        let [said] = &data["changes"].as_array().unwrap()[..] else { panic!("one alert a pupil: {data}") };
+        let about = (data["reference"].as_str().unwrap().to_owned(), said["version"].as_u64().unwrap());
         ids.entry(about).or_default().insert(got.id.clone());
     }
-    assert_eq!(i64::try_from(ids.len()), Ok(changes), "every change was told");
     assert!(ids.values().all(|ids| ids.len() == 1), "a repetition has the same id");
+    let last: BTreeMap<&str, u64> = ids.keys().map(|(reference, version)| (reference.as_str(), *version)).collect();
+    assert_eq!(u32::try_from(last.len()), Ok(PUPILS), "every case was told");
+    assert!(last.values().all(|last| *last == u64::from(versions)), "up to its last change");
+    // Versions that came in one batch are one message; what they tell is its rows.
+    let messages = installation.number("SELECT COUNT(*) FROM delivery WHERE receiver = 'hook'").await;
+    assert_eq!(i64::try_from(ids.len()), Ok(messages), "every message arrived");
 }
 
 /// And to the folder; no UPN in any.
 async fn check_files(installation: &Installation, hook: &Hook, versions: u32) {
     let changes = i64::from(PUPILS * versions);
     installation.until(DELIVERED, changes * 2).await;
-    assert_eq!(installation.number("SELECT COUNT(*) FROM delivery").await, changes * 2, "none twice");
+    assert_eq!(installation.number("SELECT COUNT(*) FROM told").await, changes * 2, "none twice");
+    let messages = installation.number("SELECT COUNT(*) FROM delivery WHERE receiver = 'files'").await;
     let files: Vec<_> = fs::read_dir(installation.folder.path().join("messages")).unwrap().flatten().collect();
     let whole = files.iter().filter(|file| file.path().extension().is_some_and(|ending| ending == "txt"));
-    assert_eq!(i64::try_from(whole.count()), Ok(changes), "a file a message");
+    assert_eq!(i64::try_from(whole.count()), Ok(messages), "a file a message");
     let mut sent: Vec<String> = hook.got("hook").into_iter().map(|got| got.text).collect();
     sent.extend(files.iter().map(|file| fs::read_to_string(file.path()).unwrap()));
     for pupil in 0..PUPILS {
@@ -271,11 +280,75 @@ async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_loc
     let ids = "SELECT COUNT(DISTINCT message_id) FROM delivery";
     produce(&producer, 0, vec![erased]).await;
     installation.until("SELECT COUNT(*) FROM child_case", 2).await;
-    assert_eq!(installation.number(ids).await, 3, "its deliveries went too");
+    assert_eq!(installation.number(ids).await, 1, "its deliveries went too");
     produce(&producer, 0, vec![change(4, 1)]).await;
     installation.until(DELIVERED, 4).await;
     let files = fs::read_dir(installation.folder.path().join("messages")).unwrap().count();
-    assert_eq!(files, 5, "after the erasure it is another message");
+    assert_eq!(files, 3, "three changes of one alert are one message; after the erasure it is another one");
     process.terminate();
     assert!(process.ended(Duration::from_secs(10)).await.is_some_and(|status| status.success()), "SIGTERM drains");
+}
+
+/// As if the hour were over for what is gathered.
+async fn the_hour_passes(installation: &Installation) {
+    let mut connection = PgConnection::connect(&installation.database).await.unwrap();
+    let passed = "UPDATE delivery SET next_at = 1 WHERE state = 'gathered'";
+    sqlx::query(passed).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_child_is_one_message_and_a_storm_is_one_for_all() {
+    let hook = Hook::start().await;
+    let (installation, _) = Installation::notifying_up_to(4, &[("hook", hook.receiver("hook", ""))]).await;
+    let producer = installation.producer();
+    let _process = installation.service("notifier", None);
+    let other_rule = v1::AlertChange {
+        alert_id: vec![9; 16],
+        rule: "term-rate".into(),
+        level: 3,
+        sentence: "The graver one.".into(),
+        ..change(0, 1)
+    };
+    let changes = [change(0, 1), other_rule].into_iter().chain((1..9).map(|pupil| change(pupil, 1)));
+    produce(&producer, 0, changes.collect()).await;
+    installation.until(TO_HOOK, 4).await;
+    let got = hook.got("hook");
+    assert_eq!(got.len(), 3, "two changes of one child are one message");
+    let two = got.iter().map(hook::Got::body).find(|body| body["data"]["changes"].as_array().unwrap().len() == 2);
+    let two = two.expect("a message of two changes");
+    assert_eq!(
+        (&two["type"], &two["data"]["changes"][0]["sentence"]),
+        (&"alert.raised".into(), &"The graver one.".into())
+    );
+    let gathered = "SELECT COUNT(*) FROM delivery WHERE state = 'gathered'";
+    installation.until(gathered, 6).await;
+
+    // What a storm gathers of a child that is erased, before or after it was put into one message, is not told.
+    let erased =
+        |pupil| v1::AlertChange { upn: upn(pupil).number(), change: v1::Change::Erased.into(), ..Default::default() };
+    produce(&producer, 0, vec![change(8, 2), erased(7)]).await;
+    installation.until(gathered, 6).await;
+    installation.until("SELECT COUNT(*) FROM child_case", 8).await;
+    the_hour_passes(&installation).await;
+    let digests = || hook.got("hook").into_iter().filter(|got| got.body()["type"] == "alerts.gathered");
+    support::wait_until(WITHIN, "the one message", async || match digests().count() {
+        1 => Ok(()),
+        count => Err(count.to_string()),
+    })
+    .await
+    .unwrap();
+    installation.until(TO_HOOK, 10).await;
+    let digest = digests().next().unwrap().body();
+    let cases = digest["data"]["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 5, "pupils 3 to 6 and 8: {digest}");
+    assert_eq!(cases[0]["changes"][0]["version"], 2, "the newest of each alert, the gravest first: {digest}");
+    assert_eq!(hook.got("hook").len(), 4);
+    produce(&producer, 0, vec![erased(8)]).await;
+    installation.until("SELECT COUNT(*) FROM child_case", 7).await;
+    let reference = cases[0]["reference"].as_str().unwrap();
+    let mut connection = PgConnection::connect(&installation.database).await.unwrap();
+    let left = "SELECT COUNT(*) FROM delivery WHERE position($1 in body) > 0";
+    let left: i64 = sqlx::query_scalar(left).bind(reference).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(left, 0, "the message that was sent keeps nothing of it");
+    assert_eq!(installation.number("SELECT COUNT(*) FROM delivery WHERE case_id IS NULL").await, 1);
 }

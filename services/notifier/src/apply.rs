@@ -1,24 +1,21 @@
-//! One alert change, applied to its case within the transaction of its batch: version n+1 to an alert at n exactly once;
-//! n and less are dropped, what leaves a gap is kept aside until the gap is filled.
+//! A run of alert changes, applied to their cases within the transaction of its batch: cases, alerts, and what their receivers are
+//! owed, each in one statement for all.
 
-use crate::message::{self, Message, level_words};
+use crate::change::{Checked, check};
+use crate::message::Told;
 use crate::metrics::IntakeLabel;
-use crate::news::{self, News};
+use crate::order::order;
 use crate::random::{self, Random};
-use attendance::alert::Change;
-use attendance::rule::{Level, RuleId};
-use attendance::{Session, Timestamp, Urn};
+use attendance::Timestamp;
 use installation::InForce;
-use prost::Message as _;
 use proto::v1;
-use routing::Facts;
-use store::casework::{AlertRow, CaseChange, GapRow};
-use store::delivery::NewDelivery;
+use std::collections::{BTreeMap, BTreeSet};
+use store::casework::{AlertRow, CaseChange, GapRow, KnownCase};
 use store::{StoreError, Tx, casework, delivery};
 use transport::WorkError;
 use uuid::Uuid;
 
-/// What a change is applied with.
+/// What changes are applied with.
 pub(crate) struct Applying<'a> {
     pub(crate) in_force: &'a InForce,
     pub(crate) random: &'a Random,
@@ -37,221 +34,131 @@ pub(crate) struct Tally {
     pub(crate) deliveries: u64,
 }
 
-/// A change that was checked: nothing in it can fail any more.
-struct Checked {
-    alert_id: String,
-    change: Change,
-    level: Level,
-    raw: v1::AlertChange,
+/// A child and a school year: one case.
+pub(crate) type CaseKey = (i64, i16);
+
+/// A case, known or just made.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) id: i64,
+    pub(crate) reference: String,
 }
 
 pub(crate) fn store_error(error: StoreError) -> WorkError {
     match error {
         // Two cases drew one reference, which the next attempt does not do again.
-        StoreError::Constraint { doing: "casework.put_case", .. } => WorkError::Unavailable(error.into()),
+        StoreError::Constraint { doing: "casework.upsert_cases", .. } => WorkError::Unavailable(error.into()),
         error if error.is_retryable() => WorkError::Unavailable(error.into()),
         error => WorkError::Fatal(error.into()),
     }
 }
 
-/// A change of ours that does not decode means a bad release: the service stops rather than pass it over.
-fn check(raw: v1::AlertChange) -> Result<Checked, WorkError> {
-    let bad = |field: &str| WorkError::Fatal(format!("an alert change has a {field} that it cannot have").into());
-    let alert_id = Uuid::from_slice(&raw.alert_id).map_err(|_| bad("alert_id"))?.to_string();
-    let change = message::change(raw.change()).ok_or_else(|| bad("change"))?;
-    let level = u8::try_from(raw.level).ok().and_then(Level::from_number).ok_or_else(|| bad("level"))?;
-    if raw.version == 0 {
-        return Err(bad("version"));
-    }
-    Ok(Checked { alert_id, change, level, raw })
-}
-
-fn number(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-/// The register that caused a change; empty where none did.
-fn register_id(raw: &v1::AlertChange) -> String {
-    Uuid::from_slice(&raw.register_id).map(|id| id.to_string()).unwrap_or_default()
-}
-
-/// A UPN as the tables hold it: 48 bits always fit.
-fn row_upn(upn: u64) -> i64 {
-    i64::try_from(upn).unwrap_or(i64::MAX)
-}
-
 impl Applying<'_> {
-    /// Applies one change, and those kept aside that it was missing for.
-    pub(crate) async fn apply(&self, tx: &mut Tx, raw: v1::AlertChange, tally: &mut Tally) -> Result<(), WorkError> {
-        if raw.change() == v1::Change::Erased {
-            casework::erase(tx, row_upn(raw.upn)).await.map_err(store_error)?;
-            tally.changes.push(IntakeLabel::Erased);
-            return Ok(());
-        }
-        let checked = check(raw)?;
-        let known = casework::version(tx, &checked.alert_id).await.map_err(store_error)?;
-        let version = number(checked.raw.version);
-        if version <= known {
-            tally.changes.push(IntakeLabel::Repeated);
-            return Ok(());
-        }
-        if version > known + 1 {
-            return self.keep_aside(tx, &checked, tally).await;
-        }
-        let alert_id = checked.alert_id.clone();
-        self.apply_next(tx, &checked, tally).await?;
-        let mut next = version + 1;
-        while let Some(body) = casework::take_gap(tx, &alert_id, next).await.map_err(store_error)? {
-            let raw = v1::AlertChange::decode(body.as_slice()).map_err(|error| WorkError::Fatal(error.into()))?;
-            self.apply_next(tx, &check(raw)?, tally).await?;
-            next += 1;
-        }
-        Ok(())
-    }
-
-    async fn keep_aside(&self, tx: &mut Tx, checked: &Checked, tally: &mut Tally) -> Result<(), WorkError> {
-        let gap = GapRow {
-            alert_id: checked.alert_id.clone(),
-            version: number(checked.raw.version),
-            upn: row_upn(checked.raw.upn),
-            part: self.part,
-            body: checked.raw.encode_to_vec(),
-            since: self.now.micros(),
-        };
-        let kept = casework::put_gap(tx, &gap).await.map_err(store_error)?;
-        tally.changes.push(if kept { IntakeLabel::Gap } else { IntakeLabel::Repeated });
-        Ok(())
-    }
-
-    /// Applies the change that comes next: case, alert, deliveries.
-    async fn apply_next(&self, tx: &mut Tx, checked: &Checked, tally: &mut Tally) -> Result<(), WorkError> {
-        let raw = &checked.raw;
-        let locality = self.locality(raw);
-        if locality.is_none() {
-            tally.unclaimed += 1;
-        }
-        let case = CaseChange {
-            upn: row_upn(raw.upn),
-            school_year: i16::try_from(raw.school_year).unwrap_or(i16::MAX),
-            reference: random::reference(self.random).map_err(|error| WorkError::Unavailable(error.into()))?,
-            locality: locality.clone(),
-            school_urn: number(raw.school_urn),
-            at: self.now.micros(),
-        };
-        let (case_id, reference) = casework::put_case(tx, &case).await.map_err(store_error)?;
-        casework::put_alert(tx, &self.alert_row(checked, case_id)).await.map_err(store_error)?;
-        casework::settle(tx, case_id).await.map_err(store_error)?;
-        tally.changes.push(IntakeLabel::Applied);
-        if self.news(raw) == News::Old {
-            tally.changes.push(IntakeLabel::Silent);
-            return Ok(());
-        }
-        let message = self.message(checked, &reference, locality);
-        match self.put_deliveries(tx, checked, case_id, &message).await? {
-            Some(count) => tally.deliveries += count,
-            None => tally.changes.push(IntakeLabel::Unrouted),
-        }
-        Ok(())
-    }
-
-    fn locality(&self, raw: &v1::AlertChange) -> Option<String> {
-        let home = Some(raw.home_locality.as_str());
-        self.in_force.policy.locality_of(home, Urn::new(raw.school_urn).ok()).map(str::to_owned)
-    }
-
-    fn news(&self, raw: &v1::AlertChange) -> News {
-        if raw.history {
-            return News::Old;
-        }
-        let policy = &self.in_force.policy;
-        let caused_by = (raw.caused_by != 0).then(|| Session::from_number(raw.caused_by));
-        let Ok(school) = Urn::new(raw.school_urn) else { return News::New };
-        let calendar = policy.calendars.of(school);
-        news::judge(calendar, policy.notify.newer_than, Session::from_number(raw.as_of), caused_by)
-    }
-
-    fn alert_row(&self, checked: &Checked, case_id: i64) -> AlertRow {
-        let raw = &checked.raw;
-        let state = match checked.change {
-            Change::Raised | Change::Escalated | Change::Reduced => "open",
-            Change::Cleared | Change::Withdrawn => "closed",
-        };
-        AlertRow {
-            alert_id: checked.alert_id.clone(),
-            case_id,
-            rule: raw.rule.clone(),
-            episode: number(raw.episode),
-            version: number(raw.version),
-            change: checked.change.text().to_owned(),
-            state: state.to_owned(),
-            level: i16::from(checked.level.number()),
-            since: raw.since,
-            as_of: raw.as_of,
-            evidence: raw.evidence.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default(),
-            sentence: raw.sentence.clone(),
-            rule_set: i64::try_from(raw.rule_set).unwrap_or(i64::MAX),
-            changed_at: self.now.micros(),
-        }
-    }
-
-    fn message(&self, checked: &Checked, reference: &str, locality: Option<String>) -> Message {
-        let (raw, policy) = (&checked.raw, &self.in_force.policy);
-        let school = Urn::new(raw.school_urn).ok().and_then(|urn| policy.schools.get(&urn));
-        let rule = RuleId::parse(&raw.rule).ok();
-        let rule =
-            rule.and_then(|id| policy.rules.rule(&id)).map_or_else(|| raw.rule.clone(), |rule| rule.title.clone());
-        Message {
-            reference: reference.to_owned(),
-            school: school.map_or_else(|| "school not known".to_owned(), |school| school.name.clone()),
-            locality,
-            rule,
-            level: level_words(checked.level).to_owned(),
-            change: checked.change.text().to_owned(),
-            version: raw.version,
-            sentence: raw.sentence.clone(),
-            link: policy.notify.link.as_ref().map(|link| link.replace("{reference}", reference)),
-            said_at: self.now.to_string(),
-        }
-    }
-
-    /// Puts a delivery for each receiver that the routes name; gives how many are new, none where they name nobody.
-    async fn put_deliveries(
+    /// Applies changes, none of them an erasure, and those kept aside that they were missing for.
+    pub(crate) async fn apply(
         &self,
         tx: &mut Tx,
-        checked: &Checked,
-        case_id: i64,
-        message: &Message,
-    ) -> Result<Option<u64>, WorkError> {
-        let facts = Facts {
-            locality: message.locality.as_deref(),
-            level: checked.level,
-            rule: &checked.raw.rule,
-            change: checked.change,
-        };
-        let decision = self.in_force.policy.notify.routes.decide(&facts);
-        if decision.receivers().is_empty() {
-            return Ok(None);
+        run: Vec<v1::AlertChange>,
+        tally: &mut Tally,
+    ) -> Result<(), WorkError> {
+        if run.is_empty() {
+            return Ok(());
         }
-        let mut count = 0;
-        let body = serde_json::to_string(message).map_err(|error| WorkError::Fatal(error.into()))?;
-        for receiver in decision.receivers() {
-            // With the reference, which is random: after an erasure the same alert and version are another message.
-            let about = format!("{}/{}/{}/{receiver}", message.reference, checked.alert_id, checked.raw.version);
-            let new = NewDelivery {
-                message_id: Uuid::new_v5(&self.namespace, about.as_bytes()).to_string(),
-                case_id: Some(case_id),
-                alert_id: checked.alert_id.clone(),
-                version: number(checked.raw.version),
-                receiver: (*receiver).to_owned(),
-                body: body.clone(),
-                register_id: register_id(&checked.raw),
-                received_at: checked.raw.received_at,
-                at: self.now.micros(),
-            };
-            if delivery::put(tx, &new).await.map_err(store_error)? {
-                count += 1;
-            }
+        let changes = run.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+        let ids: BTreeSet<&str> = changes.iter().map(|change| change.alert_id.as_str()).collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let versions = casework::versions(tx, &ids).await.map_err(store_error)?.into_iter().collect();
+        let kept = casework::gaps_of(tx, &ids).await.map_err(store_error)?;
+        let kept = kept.into_iter().map(|(alert, version, body)| ((alert, version), body)).collect();
+        let order = order(versions, kept, changes)?;
+        tally.changes.extend(std::iter::repeat_n(IntakeLabel::Repeated, order.repeated));
+        tally.changes.extend(order.aside.iter().map(|_| IntakeLabel::Gap));
+        let gaps: Vec<GapRow> = order.aside.iter().map(|gap| gap.gap_row(self.part, self.now.micros())).collect();
+        casework::put_gaps(tx, &gaps).await.map_err(store_error)?;
+        for (alert_id, version) in &order.filled {
+            casework::forget_gap(tx, alert_id, *version).await.map_err(store_error)?;
         }
-        Ok(Some(count))
+        if order.next.is_empty() {
+            return Ok(());
+        }
+        let cases = self.cases(tx, &order.next, tally).await?;
+        let case_of = |change: &Checked| cases.get(&(change.upn, change.school_year));
+        let row = |change: &Checked| case_of(change).map(|case| change.alert_row(case.id, self.now.micros()));
+        let rows: Vec<AlertRow> = order.next.iter().filter_map(row).collect();
+        casework::upsert_alerts(tx, &rows).await.map_err(store_error)?;
+        let ids: Vec<i64> = cases.values().map(|case| case.id).collect();
+        casework::settle(tx, &ids).await.map_err(store_error)?;
+        tally.changes.extend(order.next.iter().map(|_| IntakeLabel::Applied));
+        let deliveries = self.tell(tx, &order.next, &cases, tally).await?;
+        tally.deliveries += delivery::put_many(tx, &deliveries).await.map_err(store_error)?;
+        Ok(())
     }
+
+    /// Makes or changes the cases of changes.
+    async fn cases(
+        &self,
+        tx: &mut Tx,
+        changes: &[Checked],
+        tally: &mut Tally,
+    ) -> Result<BTreeMap<CaseKey, Case>, WorkError> {
+        let upns: BTreeSet<i64> = changes.iter().map(|change| change.upn).collect();
+        let upns: Vec<i64> = upns.into_iter().collect();
+        let mut known = known(tx, &upns).await?;
+        // Of several changes of a case the newest says where the child is.
+        let mut rows: BTreeMap<CaseKey, CaseChange> = BTreeMap::new();
+        for change in changes {
+            let key = (change.upn, change.school_year);
+            let reference = match (known.get(&key), rows.get(&key)) {
+                (Some(case), _) => case.reference.clone(),
+                (None, Some(row)) => row.reference.clone(),
+                (None, None) => random::reference(self.random).map_err(|error| WorkError::Unavailable(error.into()))?,
+            };
+            let locality = self.locality(change).map(str::to_owned);
+            tally.unclaimed += u64::from(locality.is_none());
+            let school_urn = crate::change::number(change.raw.school_urn);
+            let (upn, school_year) = key;
+            let row = CaseChange { upn, school_year, reference, locality, school_urn, at: self.now.micros() };
+            rows.insert(key, row);
+        }
+        let is_new = rows.keys().any(|key| !known.contains_key(key));
+        let rows: Vec<CaseChange> = rows.into_values().collect();
+        casework::upsert_cases(tx, &rows).await.map_err(store_error)?;
+        if is_new {
+            known = self::known(tx, &upns).await?;
+        }
+        let case = |row: &CaseChange| {
+            let key = (row.upn, row.school_year);
+            known.remove(&key).map(|KnownCase { id, reference, .. }| (key, Case { id, reference }))
+        };
+        Ok(rows.iter().filter_map(case).collect())
+    }
+
+    /// The locality that a change's case belongs to; none where nobody claims it.
+    pub(crate) fn locality(&self, change: &Checked) -> Option<&str> {
+        self.in_force.policy.locality_of(Some(change.raw.home_locality.as_str()), change.school())
+    }
+
+    /// Deletes all that is about a child, also what messages about many cases say of it.
+    pub(crate) async fn erase(&self, tx: &mut Tx, upn: i64, tally: &mut Tally) -> Result<(), WorkError> {
+        let references: BTreeSet<String> = known(tx, &[upn]).await?.into_values().map(|case| case.reference).collect();
+        for (message_id, body) in delivery::digests_of(tx, upn).await.map_err(store_error)? {
+            let told: Told = serde_json::from_str(&body).map_err(|error| WorkError::Fatal(error.into()))?;
+            let Told::Storm(mut digest) = told else { continue };
+            digest.cases.retain(|case| !references.contains(&case.reference));
+            if digest.cases.is_empty() {
+                delivery::delete(tx, &message_id).await.map_err(store_error)?;
+                continue;
+            }
+            let told = serde_json::to_string(&Told::Storm(digest)).map_err(|error| WorkError::Fatal(error.into()))?;
+            delivery::rewrite(tx, &message_id, &told).await.map_err(store_error)?;
+        }
+        casework::erase(tx, upn).await.map_err(store_error)?;
+        tally.changes.push(IntakeLabel::Erased);
+        Ok(())
+    }
+}
+
+async fn known(tx: &mut Tx, upns: &[i64]) -> Result<BTreeMap<CaseKey, KnownCase>, WorkError> {
+    let cases = casework::cases(tx, upns).await.map_err(store_error)?;
+    Ok(cases.into_iter().map(|case| ((case.upn, case.school_year), case)).collect())
 }

@@ -1,8 +1,10 @@
 //! Reconcilers over the table of deliveries: one for each receiver, with workers of its own, so that a receiver that hangs
-//! delays nobody else; and one over all of them, which follows the policy and tells what is owed.
+//! delays nobody else; and one over all of them, which follows the policy, tells what is owed, and puts into one message what was
+//! gathered in a storm.
 
 use crate::deliver::Deliverer;
 use crate::random::Random;
+use crate::storm;
 use installation::InForce;
 use policy::receivers::Receiver;
 use rand::rngs::StdRng;
@@ -15,6 +17,7 @@ use store::{CommitError, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// How often it is looked at what is owed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -25,6 +28,8 @@ pub(crate) struct Dispatch {
     pub(crate) in_force: watch::Receiver<Arc<InForce>>,
     pub(crate) wake: watch::Receiver<()>,
     pub(crate) random: Random,
+    /// Under which message ids are made.
+    pub(crate) namespace: Uuid,
     pub(crate) stop: CancellationToken,
 }
 
@@ -67,6 +72,10 @@ pub(crate) async fn run(mut dispatch: Dispatch) -> Result<(), NoRandomness> {
         }
         if tokio::time::Instant::now() >= next_look {
             next_look = tokio::time::Instant::now() + LOOK_EVERY;
+            let (store, now) = (&dispatch.deliverer.store, dispatch.deliverer.clock.wall_now());
+            if let Err(error) = storm::merge_due(store, &dispatch.namespace, now).await {
+                tracing::warn!(%error, "messages that were gathered cannot be put into one now");
+            }
             if let Err(error) = look(&dispatch.deliverer, &in_force).await {
                 tracing::warn!(%error, "what receivers are owed cannot be read now");
             }

@@ -21,24 +21,23 @@ impl Applying<'_> {
     pub(crate) async fn sum_up(&self, tx: &mut Tx, import_id: &[u8]) -> Result<u64, WorkError> {
         let rows = casework::open_cases(tx).await.map_err(store_error)?;
         let import = Uuid::new_v5(&self.namespace, import_id);
-        let mut count = 0;
+        let mut new = Vec::new();
         for (receiver, localities) in self.receivers(&rows) {
             let told = Told::History(Summary { localities, said_at: self.now.to_string() });
             let about = format!("import/{import}/{receiver}");
-            let new = NewDelivery {
+            new.push(NewDelivery {
                 message_id: Uuid::new_v5(&self.namespace, about.as_bytes()).to_string(),
                 case_id: None,
-                alert_id: format!("import {import}"),
-                version: 1,
+                changes: Vec::new(),
                 receiver,
                 body: serde_json::to_string(&told).map_err(|error| WorkError::Fatal(error.into()))?,
                 register_id: String::new(),
                 received_at: 0,
                 at: self.now.micros(),
-            };
-            count += u64::from(delivery::put(tx, &new).await.map_err(store_error)?);
+                gather_until: None,
+            });
         }
-        Ok(count)
+        delivery::put_many(tx, &new).await.map_err(store_error)
     }
 
     /// The open cases that each receiver hears of.

@@ -2,6 +2,7 @@
 //! first, then cases, alerts and deliveries, or nothing. Keeps only the position row as last written or read.
 
 use crate::apply::{Applying, Tally, store_error};
+use crate::change::row_upn;
 use crate::metrics::{IntakeLabel, Metrics};
 use crate::random::Random;
 use attendance::Timestamp;
@@ -95,16 +96,25 @@ impl Partition {
         if !position::advance(&mut tx, position.fence(), next_offset, 0).await.map_err(store_error)? {
             return Err(self.fenced());
         }
+        // A run of changes is applied together; an erasure and an import's end come in between, in order.
+        let mut run = Vec::new();
         for message in new {
             let at = |error| WorkError::Fatal(format!("offset {}: no alert batch: {error}", message.offset).into());
             let batch = v1::AlertBatch::decode(&*message.payload).map_err(at)?;
             for change in batch.changes {
-                applying.apply(&mut tx, change, &mut tally).await?;
+                if change.change() == v1::Change::Erased {
+                    applying.apply(&mut tx, std::mem::take(&mut run), &mut tally).await?;
+                    applying.erase(&mut tx, row_upn(change.upn), &mut tally).await?;
+                } else {
+                    run.push(change);
+                }
             }
             if let Some(done) = batch.import_done {
+                applying.apply(&mut tx, std::mem::take(&mut run), &mut tally).await?;
                 tally.deliveries += applying.sum_up(&mut tx, &done.import_id).await?;
             }
         }
+        applying.apply(&mut tx, run, &mut tally).await?;
         service::fault::point("notifier.intake.before_commit");
         match tx.commit().await {
             Ok(()) => {

@@ -8,6 +8,7 @@
 mod access;
 mod api;
 mod apply;
+mod change;
 mod deliver;
 mod dispatch;
 mod history;
@@ -15,13 +16,16 @@ mod intake;
 mod message;
 mod metrics;
 mod news;
+mod order;
 mod problem;
 mod random;
 mod receiver;
+mod storm;
+mod tell;
 
 pub use access::{Localities, new_token};
 pub use dispatch::NoRandomness;
-pub use message::{Message, OpenCases, Summary, TemplateError, Told, level_words};
+pub use message::{Digest, Message, OpenCases, Said, Summary, TemplateError, Told, level_words};
 pub use metrics::{IntakeLabel, Metrics, OutcomeLabel};
 pub use random::{Random, of_system};
 
@@ -42,7 +46,7 @@ use transport::{ConsumerConfig, ConsumerError, Topic};
 
 /// The consumer group of all notifier processes.
 pub const GROUP: &str = "earlybell-notifier";
-/// Alert batches in one transaction: each change is several statements, and a batch has to end well within `stall`.
+/// Alert batches in one transaction: up to some thousand changes, so that it ends well within `stall`.
 const BATCH: u32 = 20;
 /// What readers may use up.
 const LIMITS: Limits =
@@ -95,6 +99,7 @@ pub async fn run(parts: Parts, metrics: Metrics, random: Random) -> Result<(), N
         in_force: in_force.clone(),
         wake: woken,
         random: Arc::clone(&random),
+        namespace,
         stop: parts.lifecycle.soft(),
     };
     parts.lifecycle.run("deliveries", dispatch::run(dispatching));

@@ -5,7 +5,7 @@ use attendance::rule::Level;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-/// What is said about one change. Stored with the delivery, so that every attempt says the same.
+/// What is said about one case. Stored with the delivery, so that every attempt says the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The case's reference, the only name that a child has here.
@@ -14,18 +14,70 @@ pub struct Message {
     pub school: String,
     /// The locality; none where nobody claims the case.
     pub locality: Option<String>,
-    /// The rule's title.
-    pub rule: String,
-    /// The level, in words.
-    pub level: String,
-    /// What happened, in the domain's word.
-    pub change: String,
-    /// The alert's version: a receiver that gets two knows the newer.
-    pub version: u32,
-    /// The evidence.
-    pub sentence: String,
+    /// What changed: each alert once, the gravest first.
+    pub changes: Vec<Said>,
     /// Where to read more.
     pub link: Option<String>,
+    /// When it was said: RFC 3339.
+    pub said_at: String,
+}
+
+/// What is said about one alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The alert's id: what is said later of the same alert bears the same.
+    pub alert: String,
+    /// The alert's version: a receiver that gets two knows the newer.
+    pub version: u32,
+    /// What happened, in the domain's word.
+    pub change: String,
+    /// The level, in words.
+    pub level: String,
+    /// The rule's title.
+    pub rule: String,
+    /// The evidence.
+    pub sentence: String,
+}
+
+impl Said {
+    /// What is said of each alert once, by the newest of its versions, the gravest first. An alert that is raised and then changes its
+    /// level before anybody was told is a new one to who hears of it.
+    pub(crate) fn in_order(said: impl Iterator<Item = Self>) -> Vec<Self> {
+        let mut once: Vec<Self> = Vec::new();
+        for mut later in said {
+            let Some(earlier) = once.iter_mut().find(|earlier| earlier.alert == later.alert) else {
+                once.push(later);
+                continue;
+            };
+            if earlier.version > later.version {
+                continue;
+            }
+            let goes_on = [Change::Escalated, Change::Reduced].iter().any(|change| change.text() == later.change);
+            if earlier.change == Change::Raised.text() && goes_on {
+                later.change.clone_from(&earlier.change);
+            }
+            *earlier = later;
+        }
+        once.sort_by_key(|said| std::cmp::Reverse(said.weight()));
+        once
+    }
+
+    /// The more, the sooner it is to be read: what has become worse, then what is better, then what has ended, each by level.
+    pub(crate) fn weight(&self) -> u8 {
+        let level = Level::ALL.into_iter().find(|level| level_words(*level) == self.level).map_or(0, Level::number);
+        match Change::parse(&self.change) {
+            Some(Change::Raised | Change::Escalated) => 20 + level,
+            Some(Change::Reduced) => 10 + level,
+            Some(Change::Cleared | Change::Withdrawn) | None => level,
+        }
+    }
+}
+
+/// What changed in many cases within an hour, above what a receiver wishes to be told one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Each case once, the gravest first.
+    pub cases: Vec<Message>,
     /// When it was said: RFC 3339.
     pub said_at: String,
 }
@@ -56,17 +108,22 @@ pub struct OpenCases {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Told {
-    /// One change of an alert.
-    Change(Message),
+    /// What changed in a case.
+    Case(Message),
+    /// What changed in many.
+    Storm(Digest),
     /// What an import has opened.
     History(Summary),
 }
 
 impl Told {
-    /// Its type, as webhooks name it.
+    /// Its type, as webhooks name it: of several changes the gravest.
     pub(crate) fn kind(&self) -> String {
         match self {
-            Self::Change(message) => format!("alert.{}", message.change),
+            Self::Case(message) => {
+                format!("alert.{}", message.changes.first().map_or("changed", |said| said.change.as_str()))
+            }
+            Self::Storm(_) => "alerts.gathered".to_owned(),
             Self::History(_) => "history.imported".to_owned(),
         }
     }
@@ -74,7 +131,8 @@ impl Told {
     /// When it was said.
     pub(crate) fn said_at(&self) -> &str {
         match self {
-            Self::Change(message) => &message.said_at,
+            Self::Case(message) => &message.said_at,
+            Self::Storm(digest) => &digest.said_at,
             Self::History(summary) => &summary.said_at,
         }
     }
@@ -85,7 +143,8 @@ impl Told {
     /// The template is wrong.
     pub fn subject(&self) -> Result<String, TemplateError> {
         let text = match self {
-            Self::Change(message) => render(message, include_str!("../templates/subject.txt"))?,
+            Self::Case(message) => render(message, include_str!("../templates/subject.txt"))?,
+            Self::Storm(digest) => render(digest, include_str!("../templates/storm_subject.txt"))?,
             Self::History(summary) => render(summary, include_str!("../templates/history_subject.txt"))?,
         };
         // A line break would end the header and begin another.
@@ -98,7 +157,8 @@ impl Told {
     /// The template is wrong.
     pub fn text(&self) -> Result<String, TemplateError> {
         match self {
-            Self::Change(message) => render(message, include_str!("../templates/body.txt")),
+            Self::Case(message) => render(message, include_str!("../templates/body.txt")),
+            Self::Storm(digest) => render(digest, include_str!("../templates/storm_body.txt")),
             Self::History(summary) => render(summary, include_str!("../templates/history_body.txt")),
         }
     }
@@ -138,19 +198,22 @@ pub(crate) fn change(change: proto::v1::Change) -> Option<Change> {
 }
 
 #[cfg(test)]
-pub(crate) fn sample(change: Change) -> Told {
-    Told::Change(Message {
+pub(crate) fn sample(change: Change) -> Message {
+    Message {
         reference: "7KQM2XRT".into(),
         school: "Hill First School".into(),
         locality: Some("North".into()),
-        rule: "Absence this year".into(),
-        level: level_words(Level::Persistent).into(),
-        change: change.text().into(),
-        version: 1,
-        sentence: "Missed 9 of 52 sessions since 2 September (17.3%).".into(),
+        changes: vec![Said {
+            alert: "a".into(),
+            version: 1,
+            change: change.text().into(),
+            level: level_words(Level::Persistent).into(),
+            rule: "Absence this year".into(),
+            sentence: "Missed 9 of 52 sessions since 2 September (17.3%).".into(),
+        }],
         link: Some("https://earlybell.example/cases/7KQM2XRT".into()),
         said_at: "2025-10-01T09:00:00Z".into(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -162,13 +225,15 @@ mod tests {
     fn every_change_is_told_in_words_of_its_own() {
         let mut told = BTreeSet::new();
         for change in Change::ALL {
-            let told_now = sample(change);
-            let Told::Change(message) = &told_now else { panic!("a change") };
+            let message = sample(change);
+            let sentence = message.changes[0].sentence.clone();
+            let told_now = Told::Case(message);
             let (subject, text) = (told_now.subject().unwrap(), told_now.text().unwrap());
             for part in ["7KQM2XRT", "Hill First School", "persistent absence"] {
                 assert!(subject.contains(part) && text.contains(part), "{part} in {subject}\n{text}");
             }
-            assert!(text.contains(&message.sentence) && text.contains("https://earlybell.example/cases/7KQM2XRT"));
+            assert!(text.contains(&sentence) && text.contains("https://earlybell.example/cases/7KQM2XRT"));
+            assert_eq!(told_now.kind(), format!("alert.{}", change.text()));
             assert!(told.insert(subject) && told.insert(text));
         }
         assert_eq!(told.len(), 10);
@@ -176,12 +241,63 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_left_out_and_a_line_break_makes_no_header() {
-        let Told::Change(mut message) = sample(Change::Raised) else { panic!("a change") };
+        let mut message = sample(Change::Raised);
         (message.locality, message.link) = (None, None);
         message.school = "Hill\r\nBcc: x@example.org".into();
-        let told = Told::Change(message);
+        let told = Told::Case(message);
         assert!(!told.text().unwrap().contains("Locality"));
         assert!(!told.subject().unwrap().contains(['\r', '\n']));
+    }
+
+    #[test]
+    fn several_changes_are_one_message_led_by_the_gravest_each_alert_once() {
+        let said = |alert: &str, version, change: Change, level| Said {
+            alert: alert.into(),
+            version,
+            change: change.text().into(),
+            level: level_words(level).into(),
+            rule: format!("rule {alert}"),
+            sentence: format!("sentence {alert}{version}"),
+        };
+        let changes = [
+            said("ended", 3, Change::Cleared, Level::Severe),
+            said("new", 1, Change::Raised, Level::AtRisk),
+            said("less", 2, Change::Reduced, Level::Persistent),
+            said("grave", 4, Change::Escalated, Level::Severe),
+            said("new", 2, Change::Escalated, Level::Persistent),
+            said("new", 1, Change::Raised, Level::AtRisk),
+        ];
+        let changes = Said::in_order(changes.into_iter());
+        let order: Vec<_> = changes.iter().map(|said| (said.alert.as_str(), said.change.as_str())).collect();
+        assert_eq!(order, [("grave", "escalated"), ("new", "raised"), ("less", "reduced"), ("ended", "cleared")]);
+        let told = Told::Case(Message { changes, ..sample(Change::Raised) });
+        assert!(
+            told.subject().unwrap().starts_with("Alert has become graver: case 7KQM2XRT, Hill First School, severe")
+        );
+        let text = told.text().unwrap();
+        for sentence in ["sentence grave4", "sentence new2", "sentence less2", "sentence ended3"] {
+            assert_eq!(text.matches(sentence).count(), 1, "{text}");
+        }
+        assert!(!text.contains("sentence new1"), "{text}");
+    }
+
+    #[test]
+    fn a_digest_tells_every_case_and_a_long_one_where_to_look_for_the_rest() {
+        let cases = |count: usize| {
+            let case = |number| Message { reference: format!("REF{number:05}"), ..sample(Change::Raised) };
+            Told::Storm(Digest { cases: (0..count).map(case).collect(), said_at: "2025-10-01T10:00:00Z".into() })
+        };
+        let told = cases(3);
+        assert_eq!(told.subject().unwrap(), "3 cases have changed within an hour");
+        let text = told.text().unwrap();
+        assert_eq!(text.matches("Case REF").count(), 3, "{text}");
+        assert!(
+            text.contains("Case REF00001, Hill First School, North\nNew: persistent absence. Missed 9 of"),
+            "{text}"
+        );
+        assert!(!text.contains("more cases"));
+        let text = cases(203).text().unwrap();
+        assert!(text.contains("And 3 more cases") && text.matches("Case REF").count() == 200);
     }
 
     #[test]
@@ -193,7 +309,8 @@ mod tests {
         let text = told.text().unwrap();
         assert!(text.contains("North: 6 (1 severe, 2 persistent, 3 at risk)"), "{text}");
         assert!(text.contains("No locality: 4 (4 severe, 0 persistent, 0 at risk)"), "{text}");
-        for told in [told, sample(Change::Cleared)] {
+        let digest = Digest { cases: vec![sample(Change::Raised)], said_at: "2025-10-01T10:00:00Z".into() };
+        for told in [told, Told::Storm(digest), Told::Case(sample(Change::Cleared))] {
             let row = serde_json::to_string(&told).unwrap();
             assert_eq!(serde_json::from_str::<Told>(&row).unwrap(), told);
         }

@@ -16,6 +16,9 @@ use store::dead_letter::NewDeadLetter;
 use transport::Message;
 use transport::consumer::WorkError;
 
+/// Holds older than this, in microseconds, no longer count.
+const HOLDS_WITHIN: i64 = 3_600_000_000;
+
 /// Where an event stands: its number within the message.
 #[derive(Clone, Copy)]
 struct At<'a> {
@@ -128,17 +131,25 @@ impl Partition {
         Held { upn, reason, offset, rows: self.rows(&[upn]) }
     }
 
-    /// Many pupils held within an hour mean a bad release: the service stops.
-    pub(crate) fn mind_holds(&mut self, new: usize) -> Result<(), WorkError> {
+    /// Many pupils held within an hour mean a bad release: the service stops. Those of this transaction count for good once it is
+    /// known to be done: while the database is away, the same ones are found again at every attempt.
+    pub(crate) fn mind_holds(&self, new: usize) -> Result<(), WorkError> {
         let now = self.shared.clock.wall_now().micros();
-        self.held_lately.retain(|at| now - at < 3_600_000_000);
-        self.held_lately.extend(std::iter::repeat_n(now, new));
+        let count = new + self.held_lately.iter().filter(|at| now - **at < HOLDS_WITHIN).count();
         let most = usize::try_from(self.shared.settings.max_held.get()).unwrap_or(usize::MAX);
-        if self.held_lately.len() > most {
-            let what = format!("{} pupils had to be held within an hour: a bad release?", self.held_lately.len());
-            return Err(WorkError::Fatal(what.into()));
+        if count > most {
+            return Err(WorkError::Fatal(
+                format!("{count} pupils had to be held within an hour: a bad release?").into(),
+            ));
         }
         Ok(())
+    }
+
+    /// Pupils are held now.
+    pub(crate) fn count_holds(&mut self, new: usize) {
+        let now = self.shared.clock.wall_now().micros();
+        self.held_lately.retain(|at| now - at < HOLDS_WITHIN);
+        self.held_lately.extend(std::iter::repeat_n(now, new));
     }
 }
 

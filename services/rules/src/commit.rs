@@ -134,6 +134,7 @@ impl Partition {
     pub(crate) fn remember_effects(&mut self, effects: Effects) {
         let version = effects.judged_with;
         let present = self.present_year();
+        self.count_holds(effects.held.len());
         for held in &effects.held {
             self.memory.hold(held.upn, held.offset);
         }

@@ -252,6 +252,7 @@ impl Partition {
         if new.is_empty() {
             return Ok(());
         }
+        self.mind_holds(new.len())?;
         let (next, offset) = (self.position()?.next_offset, self.position()?.checkpoint_offset);
         let now = self.shared.clock.wall_now().micros();
         let mut effects = Effects::default();

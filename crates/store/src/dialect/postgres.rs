@@ -63,6 +63,7 @@ pub(super) async fn write(
             Column::Big(values) => query.bind(values),
             Column::BigOrNull(values) => query.bind(values),
             Column::Text(values) => query.bind(values),
+            Column::TextOrNull(values) => query.bind(values),
             Column::Bytes(values) => query.bind(values),
         };
     }
@@ -127,6 +128,56 @@ WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT jsonb_array_e
     AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
 ORDER BY id LIMIT $5";
 
+pub(crate) const CASE_UPSERT: &str = "
+INSERT INTO child_case (upn, school_year, reference, locality, school_urn, state, level, opened_at, changed_at)
+SELECT upn, school_year, reference, locality, school_urn, 'open', 0, at, at
+FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::bigint[])
+    AS given (upn, school_year, reference, locality, school_urn, at)
+ORDER BY upn, school_year
+ON CONFLICT (upn, school_year) DO UPDATE SET
+    locality = excluded.locality, school_urn = excluded.school_urn, changed_at = excluded.changed_at";
+
+pub(crate) const ALERT_UPSERT: &str = "
+INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
+                   changed_at)
+SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::text[], $4::integer[], $5::integer[], $6::text[], $7::text[], $8::smallint[],
+                     $9::integer[], $10::integer[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[])
+    AS given (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
+              changed_at)
+ORDER BY alert_id
+ON CONFLICT (alert_id) DO UPDATE SET
+    version = excluded.version, change = excluded.change, state = excluded.state, level = excluded.level,
+    since = excluded.since, as_of = excluded.as_of, evidence = excluded.evidence, sentence = excluded.sentence,
+    rule_set = excluded.rule_set, changed_at = excluded.changed_at";
+
+pub(crate) const CASE_SETTLE: &str = "
+UPDATE child_case SET
+    level = COALESCE((SELECT MAX(level) FROM alert WHERE case_id = child_case.id AND state = 'open'), 0),
+    state = CASE WHEN EXISTS (SELECT 1 FROM alert WHERE case_id = child_case.id AND state = 'open')
+        THEN 'open' ELSE 'closed' END
+WHERE id = ANY ($1)";
+
+pub(crate) const GAP_INSERT: &str = "
+INSERT INTO alert_gap (alert_id, version, upn, part, body, since)
+SELECT * FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::integer[], $5::bytea[], $6::bigint[])
+    AS given (alert_id, version, upn, part, body, since)
+ORDER BY alert_id, version
+ON CONFLICT (alert_id, version) DO NOTHING";
+
+pub(crate) const DELIVERY_INSERT: &str = "
+INSERT INTO delivery (message_id, case_id, receiver, state, body, register_id, received_at, created_at, tried_since, next_at,
+                      changes, attempts)
+SELECT message_id, case_id, receiver, state, body, register_id, received_at, at, at, next_at, changes, 0
+FROM UNNEST($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
+            $10::integer[])
+    AS given (message_id, case_id, receiver, state, body, register_id, received_at, at, next_at, changes)
+ON CONFLICT (message_id) DO NOTHING";
+
+pub(crate) const TOLD_INSERT: &str = "
+INSERT INTO told (alert_id, receiver, version, message_id)
+SELECT * FROM UNNEST($1::text[], $2::text[], $3::integer[], $4::text[]) AS given (alert_id, receiver, version, message_id)
+ORDER BY alert_id, receiver, version";
+
 /// Due deliveries of a receiver, passing over those that another process is just taking. As an array, the inner query runs once.
 /// That an earlier version is open is asked by the states that it is not in: so the index of what is due cannot serve the question,
 /// which without statistics (after a morning's first hundreds) took it and read all that is owed for each row.
@@ -135,9 +186,11 @@ UPDATE delivery SET state = 'sending', next_at = $4, attempts = attempts + 1
 WHERE id = ANY (ARRAY(
     SELECT id FROM delivery AS due
     WHERE receiver = $1 AND state IN ('waiting', 'sending') AND next_at <= $3 AND NOT EXISTS (
-        SELECT 1 FROM delivery AS earlier
-        WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
-            AND earlier.state NOT IN ('delivered', 'given_up'))
+        SELECT 1 FROM told
+        JOIN told AS before ON before.alert_id = told.alert_id AND before.receiver = told.receiver
+            AND before.version < told.version AND before.message_id <> told.message_id
+        JOIN delivery AS earlier ON earlier.message_id = before.message_id
+        WHERE told.message_id = due.message_id AND earlier.state NOT IN ('delivered', 'given_up'))
     ORDER BY next_at, id LIMIT $2 FOR UPDATE OF due SKIP LOCKED))
 RETURNING id, message_id, body, register_id, received_at, tried_since, attempts";
 
@@ -155,10 +208,11 @@ mod tests {
         let rows = "ALTER TABLE delivery SET (autovacuum_enabled = false);
             INSERT INTO child_case (upn, school_year, reference, school_urn, state, level, opened_at, changed_at)
             VALUES (1, 2025, 'r', 900001, 'open', 1, 0, 0);
-            INSERT INTO delivery (message_id, case_id, alert_id, version, receiver, state, body, received_at, created_at, tried_since,
-                                  next_at, attempts)
-            SELECT 'm' || g, 1, 'alert-' || g / 3, g % 3 + 1, 'team', 'waiting', 'x', 0, 0, 0, g, 0
-            FROM generate_series(1, 3000) AS g";
+            ALTER TABLE told SET (autovacuum_enabled = false);
+            INSERT INTO delivery (message_id, case_id, receiver, state, body, received_at, created_at, tried_since, next_at,
+                                  changes, attempts)
+            SELECT 'm' || g, 1, 'team', 'waiting', 'x', 0, 0, 0, g, 1, 0 FROM generate_series(1, 3000) AS g;
+            INSERT INTO told SELECT 'alert-' || g / 3, 'team', g % 3 + 1, 'm' || g FROM generate_series(1, 3000) AS g";
         sqlx::raw_sql(rows).execute(pool).await.unwrap();
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {DELIVERY_LEASE}"));
         let plan: Vec<String> = sqlx::query_scalar(explain)
@@ -170,7 +224,9 @@ mod tests {
             .await
             .unwrap();
         let plan = plan.join("\n");
-        assert!(plan.contains("delivery_alert_id_receiver_version_key on delivery earlier"), "{plan}");
+        for index in ["on told_message", "told_pkey on told before", "delivery_message_id_key on delivery earlier"] {
+            assert!(plan.contains(index), "{plan}");
+        }
         assert!(!plan.contains("Sort"), "the first few are found in order: {plan}");
     }
 

@@ -57,6 +57,7 @@ pub(super) async fn write(
                 Column::Big(values) => query.bind(values.get(row).copied()),
                 Column::BigOrNull(values) => query.bind(values.get(row).copied().flatten()),
                 Column::Text(values) => query.bind(values.get(row).copied()),
+                Column::TextOrNull(values) => query.bind(values.get(row).copied().flatten()),
                 Column::Bytes(values) => query.bind(values.get(row).copied()),
             };
         }
@@ -102,14 +103,50 @@ WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT value FROM js
     AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
 ORDER BY id LIMIT $5";
 
+pub(crate) const CASE_UPSERT: &str = "
+INSERT INTO child_case (upn, school_year, reference, locality, school_urn, state, level, opened_at, changed_at)
+VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $6)
+ON CONFLICT (upn, school_year) DO UPDATE SET
+    locality = excluded.locality, school_urn = excluded.school_urn, changed_at = excluded.changed_at";
+
+pub(crate) const ALERT_UPSERT: &str = "
+INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
+                   changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (alert_id) DO UPDATE SET
+    version = excluded.version, change = excluded.change, state = excluded.state, level = excluded.level,
+    since = excluded.since, as_of = excluded.as_of, evidence = excluded.evidence, sentence = excluded.sentence,
+    rule_set = excluded.rule_set, changed_at = excluded.changed_at";
+
+pub(crate) const CASE_SETTLE: &str = "
+UPDATE child_case SET
+    level = COALESCE((SELECT MAX(level) FROM alert WHERE case_id = $1 AND state = 'open'), 0),
+    state = CASE WHEN EXISTS (SELECT 1 FROM alert WHERE case_id = $1 AND state = 'open') THEN 'open' ELSE 'closed' END
+WHERE id = $1";
+
+pub(crate) const GAP_INSERT: &str = "
+INSERT INTO alert_gap (alert_id, version, upn, part, body, since) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (alert_id, version) DO NOTHING";
+
+pub(crate) const DELIVERY_INSERT: &str = "
+INSERT INTO delivery (message_id, case_id, receiver, state, body, register_id, received_at, created_at, tried_since, next_at,
+                      changes, attempts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, 0)
+ON CONFLICT (message_id) DO NOTHING";
+
+pub(crate) const TOLD_INSERT: &str =
+    "INSERT INTO told (alert_id, receiver, version, message_id) VALUES ($1, $2, $3, $4)";
+
 /// Due deliveries of a receiver; there is one writer, so none is being taken.
 pub(crate) const DELIVERY_LEASE: &str = "
 UPDATE delivery SET state = 'sending', next_at = $4, attempts = attempts + 1
 WHERE id IN (
     SELECT id FROM delivery AS due
     WHERE receiver = $1 AND state IN ('waiting', 'sending') AND next_at <= $3 AND NOT EXISTS (
-        SELECT 1 FROM delivery AS earlier
-        WHERE earlier.alert_id = due.alert_id AND earlier.receiver = due.receiver AND earlier.version < due.version
-            AND earlier.state NOT IN ('delivered', 'given_up'))
+        SELECT 1 FROM told
+        JOIN told AS before ON before.alert_id = told.alert_id AND before.receiver = told.receiver
+            AND before.version < told.version AND before.message_id <> told.message_id
+        JOIN delivery AS earlier ON earlier.message_id = before.message_id
+        WHERE told.message_id = due.message_id AND earlier.state NOT IN ('delivered', 'given_up'))
     ORDER BY next_at, id LIMIT $2)
 RETURNING id, message_id, body, register_id, received_at, tried_since, attempts";

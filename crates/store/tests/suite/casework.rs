@@ -1,7 +1,8 @@
 //! Cases, alerts, gaps and deliveries: what the notifier counts on.
 
-use store::casework::{self, AlertRow, CaseChange, Filter, GapRow};
-use store::delivery::{self, NewDelivery};
+use store::Tx;
+use store::casework::{self, AlertRow, CaseChange, Filter, GapRow, KnownCase};
+use store::delivery::{self, Gathered, NewDelivery};
 use store::token::{self, NewToken};
 
 use crate::backend::Backend;
@@ -34,46 +35,51 @@ fn owed(case_id: i64, alert_id: &str, version: i32) -> NewDelivery {
     NewDelivery {
         message_id: format!("{case_id}-{alert_id}-{version}"),
         case_id: Some(case_id),
-        alert_id: alert_id.to_owned(),
-        version,
+        changes: vec![(alert_id.to_owned(), version)],
         receiver: "mail".to_owned(),
         body: "{}".to_owned(),
         register_id: "r".to_owned(),
         received_at: 0,
         at: 10,
+        gather_until: None,
     }
+}
+
+async fn only_case(tx: &mut Tx, upn: i64) -> KnownCase {
+    casework::cases(tx, &[upn, 77]).await.unwrap().remove(0)
 }
 
 /// A case with an open alert `a`, at level 2.
 async fn with_case(backend: &Backend, upn: i64, locality: Option<&str>, alert_id: &str) -> i64 {
     let mut tx = backend.store.begin().await.unwrap();
-    let (id, reference) = casework::put_case(&mut tx, &case(upn, locality)).await.unwrap();
-    assert_eq!(reference, format!("REF{upn:05}"));
-    casework::put_alert(&mut tx, &alert(id, alert_id, 2, "open")).await.unwrap();
-    casework::settle(&mut tx, id).await.unwrap();
+    casework::upsert_cases(&mut tx, &[case(upn, locality)]).await.unwrap();
+    let known = only_case(&mut tx, upn).await;
+    assert_eq!((known.upn, known.school_year, known.reference), (upn, 2025, format!("REF{upn:05}")));
+    assert_eq!(known.locality.as_deref(), locality);
+    casework::upsert_alerts(&mut tx, &[alert(known.id, alert_id, 2, "open")]).await.unwrap();
+    casework::settle(&mut tx, &[known.id]).await.unwrap();
     tx.commit().await.unwrap();
-    id
+    known.id
 }
 
 async fn a_case_keeps_its_reference_and_is_open_while_an_alert_is(backend: Backend) {
     let id = with_case(&backend, 1, Some("North"), "a").await;
     let mut tx = backend.store.begin().await.unwrap();
     let again = CaseChange { reference: "OTHER".to_owned(), locality: Some("East".to_owned()), ..case(1, None) };
-    assert_eq!(casework::put_case(&mut tx, &again).await.unwrap(), (id, "REF00001".to_owned()));
-    casework::put_alert(&mut tx, &alert(id, "b", 3, "open")).await.unwrap();
-    casework::settle(&mut tx, id).await.unwrap();
-    assert_eq!(
-        (casework::version(&mut tx, "a").await.unwrap(), casework::version(&mut tx, "z").await.unwrap()),
-        (1, 0)
-    );
+    casework::upsert_cases(&mut tx, &[again]).await.unwrap();
+    let known = only_case(&mut tx, 1).await;
+    assert_eq!((known.id, known.reference), (id, "REF00001".to_owned()));
+    let twice = [alert(id, "b", 1, "closed"), alert(id, "b", 3, "open")];
+    casework::upsert_alerts(&mut tx, &twice).await.unwrap();
+    casework::settle(&mut tx, &[id, id]).await.unwrap();
+    assert_eq!(casework::versions(&mut tx, &["a", "z"]).await.unwrap(), [("a".to_owned(), 1)]);
     tx.commit().await.unwrap();
     let row = casework::list(&backend.store, &Filter::default(), 0, 10).await.unwrap().remove(0);
     assert_eq!((row.level, row.state.as_str(), row.locality.as_deref()), (3, "open", Some("East")));
     let mut tx = backend.store.begin().await.unwrap();
-    for alert_id in ["a", "b"] {
-        casework::put_alert(&mut tx, &alert(id, alert_id, 3, "closed")).await.unwrap();
-    }
-    casework::settle(&mut tx, id).await.unwrap();
+    let closed = ["a", "b"].map(|alert_id| alert(id, alert_id, 3, "closed"));
+    casework::upsert_alerts(&mut tx, &closed).await.unwrap();
+    casework::settle(&mut tx, &[id]).await.unwrap();
     tx.commit().await.unwrap();
     let row = casework::list(&backend.store, &Filter::default(), 0, 10).await.unwrap().remove(0);
     assert_eq!((row.level, row.state.as_str()), (0, "closed"));
@@ -105,9 +111,13 @@ async fn cases_are_listed_by_locality_level_and_state(backend: Backend) {
 async fn a_delivery_is_leased_once_until_its_lease_ends(backend: Backend) {
     let id = with_case(&backend, 1, None, "a").await;
     let mut tx = backend.store.begin().await.unwrap();
-    assert!(delivery::put(&mut tx, &owed(id, "a", 1)).await.unwrap());
-    assert!(delivery::put(&mut tx, &owed(id, "a", 2)).await.unwrap());
-    assert!(!delivery::put(&mut tx, &owed(id, "a", 2)).await.unwrap(), "unique by alert, version, receiver");
+    assert_eq!(delivery::put_many(&mut tx, &[owed(id, "a", 1), owed(id, "a", 2)]).await.unwrap(), 2);
+    let summary =
+        NewDelivery { message_id: "import".to_owned(), case_id: None, changes: Vec::new(), ..owed(id, "", 0) };
+    let summary = NewDelivery { receiver: "other".to_owned(), ..summary };
+    for put in [1, 0] {
+        assert_eq!(delivery::put_many(&mut tx, std::slice::from_ref(&summary)).await.unwrap(), put);
+    }
     tx.commit().await.unwrap();
     let lease = async |now, until| {
         let mut tx = backend.store.begin().await.unwrap();
@@ -136,7 +146,7 @@ async fn a_delivery_is_leased_once_until_its_lease_ends(backend: Backend) {
 async fn what_was_given_up_is_listed_and_replayed(backend: Backend) {
     let id = with_case(&backend, 1, None, "a").await;
     let mut tx = backend.store.begin().await.unwrap();
-    delivery::put(&mut tx, &owed(id, "a", 1)).await.unwrap();
+    delivery::put_many(&mut tx, &[owed(id, "a", 1)]).await.unwrap();
     let leased = delivery::lease(&mut tx, "mail", 1, 10, 20).await.unwrap().remove(0);
     assert!(delivery::give_up(&mut tx, &leased, "gone", 11).await.unwrap());
     tx.commit().await.unwrap();
@@ -157,23 +167,75 @@ async fn what_was_given_up_is_listed_and_replayed(backend: Backend) {
 async fn an_erasure_leaves_nothing_of_the_child(backend: Backend) {
     let (one, other) = (with_case(&backend, 1, None, "a").await, with_case(&backend, 2, None, "b").await);
     let mut tx = backend.store.begin().await.unwrap();
-    for (id, alert_id) in [(one, "a"), (other, "b")] {
-        delivery::put(&mut tx, &owed(id, alert_id, 1)).await.unwrap();
-    }
+    delivery::put_many(&mut tx, &[owed(one, "a", 1), owed(other, "b", 1)]).await.unwrap();
     delivery::lease(&mut tx, "mail", 2, 10, 20).await.unwrap();
     let gap = GapRow { alert_id: "a".to_owned(), version: 3, upn: 1, part: 4, body: vec![9], since: 5 };
-    assert!(casework::put_gap(&mut tx, &gap).await.unwrap() && !casework::put_gap(&mut tx, &gap).await.unwrap());
+    for kept in [1, 0] {
+        assert_eq!(casework::put_gaps(&mut tx, std::slice::from_ref(&gap)).await.unwrap(), kept);
+    }
+    assert_eq!(casework::gaps_of(&mut tx, &["a", "b"]).await.unwrap(), [("a".to_owned(), 3, vec![9])]);
     tx.commit().await.unwrap();
     assert_eq!(casework::gaps(&backend.store, 4).await.unwrap(), (1, 5));
     let mut tx = backend.store.begin().await.unwrap();
     casework::erase(&mut tx, 1).await.unwrap();
-    assert_eq!(casework::version(&mut tx, "a").await.unwrap(), 0);
-    assert_eq!(casework::take_gap(&mut tx, "a", 3).await.unwrap(), None);
+    assert_eq!(casework::versions(&mut tx, &["a"]).await.unwrap(), []);
+    assert_eq!(casework::gaps_of(&mut tx, &["a"]).await.unwrap(), []);
     tx.commit().await.unwrap();
-    for table in ["child_case", "alert", "delivery", "attempt"] {
+    for table in ["child_case", "alert", "delivery", "attempt", "told"] {
         assert_eq!(backend.number(format!("SELECT COUNT(*) FROM {table}")).await, 1, "{table}: the other child's");
     }
     assert_eq!(casework::gaps(&backend.store, 4).await.unwrap(), (0, 0));
+}
+
+async fn what_is_gathered_becomes_one_message_that_keeps_what_it_tells(backend: Backend) {
+    let (one, other) = (with_case(&backend, 1, None, "a").await, with_case(&backend, 2, None, "b").await);
+    let until = |row: NewDelivery| NewDelivery { gather_until: Some(60), ..row };
+    let mut tx = backend.store.begin().await.unwrap();
+    let rows = [owed(one, "a", 1), until(owed(one, "a", 2)), until(owed(other, "b", 1)), owed(one, "a", 3)];
+    delivery::put_many(&mut tx, &rows).await.unwrap();
+    assert_eq!(delivery::changes_since(&mut tx, "mail", 10).await.unwrap(), 4);
+    assert_eq!(delivery::changes_since(&mut tx, "mail", 11).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+    let lease = async || {
+        let mut tx = backend.store.begin().await.unwrap();
+        let leased = delivery::lease(&mut tx, "mail", 10, 100, 200).await.unwrap();
+        for one in &leased {
+            delivery::delivered(&mut tx, one, 101).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        leased.into_iter().map(|leased| leased.message_id).collect::<Vec<_>>()
+    };
+    assert_eq!(lease().await, [format!("{one}-a-1")]);
+    assert_eq!(lease().await, [""; 0], "what comes after what is gathered waits for it");
+    assert_eq!(delivery::gathered(&backend.store, 59).await.unwrap(), []);
+    let gathered = delivery::gathered(&backend.store, 60).await.unwrap();
+    assert_eq!(gathered, [Gathered { receiver: "mail".to_owned(), until: 60 }]);
+    let digest = NewDelivery {
+        message_id: "digest".to_owned(),
+        case_id: None,
+        changes: Vec::new(),
+        body: "both".to_owned(),
+        at: 61,
+        ..owed(one, "", 0)
+    };
+    let mut tx = backend.store.begin().await.unwrap();
+    let messages = delivery::gathered_messages(&mut tx, &gathered[0]).await.unwrap();
+    assert_eq!(messages.len(), 2);
+    assert!(delivery::merge(&mut tx, &digest, &messages).await.unwrap());
+    assert!(!delivery::merge(&mut tx, &digest, &messages).await.unwrap(), "another process has done it");
+    assert_eq!(delivery::changes_since(&mut tx, "mail", 61).await.unwrap(), 0, "they count in their own hour");
+    tx.commit().await.unwrap();
+    assert_eq!(delivery::gathered(&backend.store, 60).await.unwrap(), []);
+    assert_eq!(lease().await, ["digest"]);
+    assert_eq!(lease().await, [format!("{one}-a-3")]);
+    let mut tx = backend.store.begin().await.unwrap();
+    assert_eq!(delivery::digests_of(&mut tx, 2).await.unwrap(), [("digest".to_owned(), "both".to_owned())]);
+    delivery::rewrite(&mut tx, "digest", "one").await.unwrap();
+    assert_eq!(delivery::digests_of(&mut tx, 1).await.unwrap(), [("digest".to_owned(), "one".to_owned())]);
+    casework::erase(&mut tx, 1).await.unwrap();
+    assert_eq!(delivery::digests_of(&mut tx, 1).await.unwrap(), []);
+    assert_eq!(delivery::digests_of(&mut tx, 2).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
 }
 
 async fn a_token_is_found_by_its_hash_and_ends(backend: Backend) {
@@ -202,5 +264,6 @@ on_both!(
     a_delivery_is_leased_once_until_its_lease_ends,
     what_was_given_up_is_listed_and_replayed,
     an_erasure_leaves_nothing_of_the_child,
+    what_is_gathered_becomes_one_message_that_keeps_what_it_tells,
     a_token_is_found_by_its_hash_and_ends,
 );

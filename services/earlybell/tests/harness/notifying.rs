@@ -54,8 +54,13 @@ pub(crate) async fn produce(producer: &Producer, partition: u32, changes: Vec<v1
 }
 
 impl Installation {
-    /// An installation whose policy sends everything to the receivers given, and a port for readers.
+    /// An installation whose policy sends everything to the receivers given, at once, and a port for readers.
     pub(crate) async fn notifying(receivers: &[(&str, String)]) -> (Self, u16) {
+        Self::notifying_up_to(0, receivers).await
+    }
+
+    /// The same, with a limit of changes a receiver and hour.
+    pub(crate) async fn notifying_up_to(storm: u32, receivers: &[(&str, String)]) -> (Self, u16) {
         let installation = Self::start(2).await;
         let folder = installation.folder.path();
         let port = support::free_port().unwrap();
@@ -66,7 +71,7 @@ impl Installation {
         let names: Vec<String> = receivers.iter().map(|(name, _)| format!("{name:?}")).collect();
         let mut text = fs::read_to_string(folder.join("authority.toml")).unwrap();
         text.push_str(&format!(
-            "\n[notify]\ndefault = [{}]\nlink = \"https://e.example/{{reference}}\"\n",
+            "\n[notify]\nstorm = {storm}\ndefault = [{}]\nlink = \"https://e.example/{{reference}}\"\n",
             names.join(",")
         ));
         for (name, rest) in receivers {

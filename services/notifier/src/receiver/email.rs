@@ -62,14 +62,14 @@ fn compose(kind: &Kind, outgoing: Outgoing<'_>) -> Result<lettre::Message, SendE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::sample;
+    use crate::message::{Told, sample};
     use attendance::Timestamp;
     use attendance::alert::Change;
     use policy::receivers::MailSecurity;
 
     #[test]
     fn every_attempt_bears_the_same_message_id() {
-        let message = sample(Change::Raised);
+        let message = Told::Case(sample(Change::Raised));
         let kind = Kind::Email {
             host: "localhost".into(),
             port: 25,

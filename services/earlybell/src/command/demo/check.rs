@@ -19,6 +19,7 @@ const TOLD: usize = 3;
 pub(crate) type Levels = BTreeMap<&'static str, u64>;
 
 /// What was found in the tables.
+#[derive(Default)]
 pub(crate) struct Found {
     /// What differs; empty where all is as it should be.
     pub(crate) problems: Vec<String>,
@@ -26,6 +27,8 @@ pub(crate) struct Found {
     pub(crate) alerts: BTreeMap<String, Levels>,
     /// Pupils with a record, by locality.
     pub(crate) pupils: BTreeMap<String, u64>,
+    /// Those of them with an alert at any time, by locality.
+    pub(crate) with_alerts: BTreeMap<String, u64>,
     /// Changes that were published.
     pub(crate) changes: u64,
 }
@@ -44,7 +47,7 @@ pub(crate) async fn check(ground: &Ground, expected: &Judged) -> anyhow::Result<
     records(&tables, expected, &mut problems);
     wanted(&tables, expected, &mut problems);
     let changes = alerts(ground, &tables, &mut problems).await?;
-    let mut found = Found { problems: Vec::new(), alerts: BTreeMap::new(), pupils: BTreeMap::new(), changes };
+    let mut found = Found { changes, ..Found::default() };
     count(ground, &tables, expected.year, &mut found);
     let counted = |level: Level| found.alerts.values().filter_map(|levels| levels.get(level.text())).sum::<u64>();
     for level in Level::ALL {
@@ -171,8 +174,10 @@ fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) 
         let school = roster.and_then(|roster| roster.school(last)).or_else(by_marks);
         let locality = policy.locality_of(home, school).unwrap_or("none").to_owned();
         *found.pupils.entry(locality.clone()).or_default() += 1;
+        let episodes = episodes(&History { previous: None, present: record }, standard);
+        *found.with_alerts.entry(locality.clone()).or_default() += u64::from(!episodes.is_empty());
         let levels = found.alerts.entry(locality).or_insert_with(none);
-        for episode in episodes(&History { previous: None, present: record }, standard) {
+        for episode in episodes {
             *levels.entry(episode.gravest.text()).or_default() += 1;
         }
     }

@@ -128,7 +128,7 @@ fn write_policy(county: &County, folder: &Path) -> anyhow::Result<()> {
     simulate::write_policy(county, &policy)?;
     let messages = folder.join("messages");
     // A term in seconds: what is on its way may be weeks old by the registers' clock, and is news all the same.
-    let mut text = format!("\n[notify]\nnewer_than = 200\ndefault = [{NOBODY:?}]\n");
+    let mut text = format!("\n[notify]\nnewer_than = 200\nstorm = 0\ndefault = [{NOBODY:?}]\n");
     let localities = simulator::types::Locality::ALL.map(simulator::types::Locality::name);
     for name in localities.iter().map(|name| receiver(name)).chain([NOBODY.to_owned()]) {
         let path = messages.join(&name).display().to_string();

@@ -105,7 +105,10 @@ impl Screen {
         }
         for message in messages.iter().take(SHOWN) {
             let locality = message.locality.as_deref().unwrap_or("no locality");
-            self.say(&format!("{locality:19}  {:9}  {:29}  {}", message.change, message.level, message.sentence));
+            // Of several changes of a case the gravest.
+            if let Some(said) = message.changes.first() {
+                self.say(&format!("{locality:19}  {:9}  {:29}  {}", said.change, said.level, said.sentence));
+            }
         }
         if messages.len() > SHOWN {
             self.say(&format!("{:19}  and {} more", "", messages.len() - SHOWN));

@@ -22,6 +22,9 @@ pub(crate) struct Summary {
     pub(crate) alerts: BTreeMap<&'static str, u64>,
     pub(crate) alerts_by_locality: BTreeMap<String, BTreeMap<&'static str, u64>>,
     pupils_by_locality: BTreeMap<String, u64>,
+    /// Pupils with an alert at any time: one can have several, of several rules or one after the other.
+    pupils_with_alerts: u64,
+    pupils_with_alerts_by_locality: BTreeMap<String, u64>,
     /// Changes that were published; what is raised and cleared within one batch is none.
     pub(crate) changes_sent: u64,
     pub(crate) deliveries: BTreeMap<String, BTreeMap<String, i64>>,
@@ -65,6 +68,8 @@ impl Summary {
             alerts: Level::ALL.map(of_level).into(),
             alerts_by_locality: found.alerts,
             pupils_by_locality: found.pupils,
+            pupils_with_alerts: found.with_alerts.values().sum(),
+            pupils_with_alerts_by_locality: found.with_alerts,
             changes_sent: found.changes,
             deliveries,
             seconds: (sent.seconds * 10.0).round() / 10.0,
@@ -81,26 +86,30 @@ impl fmt::Display for Summary {
         let width = self.alerts_by_locality.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
         writeln!(
             f,
-            "\n{:width$}  {:>7}  {at_risk:>10}  {persistent:>10}  {severe:>10}  {:>9}",
-            "", "pupils", "messages"
+            "\n{:width$}  {:>7}  {:>11}  {at_risk:>10}  {persistent:>10}  {severe:>10}  {:>9}",
+            "", "pupils", "with alerts", "messages"
         )?;
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, pupils: u64, counts: [u64; 3], messages: i64| {
-            let [at_risk, persistent, severe] = counts;
-            writeln!(f, "{name:width$}  {pupils:>7}  {at_risk:>10}  {persistent:>10}  {severe:>10}  {messages:>9}")
-        };
+        let row =
+            |f: &mut fmt::Formatter<'_>, name: &str, [pupils, with]: [u64; 2], counts: [u64; 3], messages: i64| {
+                let [at_risk, persistent, severe] = counts;
+                write!(f, "{name:width$}  {pupils:>7}  {with:>11}  {at_risk:>10}  {persistent:>10}  {severe:>10}")?;
+                writeln!(f, "  {messages:>9}")
+            };
         let mut all = 0;
         for (name, counts) in &self.alerts_by_locality {
             let states = self.deliveries.get(&receiver(name));
             let delivered = states.and_then(|states| states.get("delivered")).copied().unwrap_or(0);
             all += delivered;
-            let pupils = self.pupils_by_locality.get(name).copied().unwrap_or(0);
+            let pupils = [&self.pupils_by_locality, &self.pupils_with_alerts_by_locality];
+            let pupils = pupils.map(|counts| counts.get(name).copied().unwrap_or(0));
             row(f, name, pupils, levels.map(|level| counts.get(level).copied().unwrap_or(0)), delivered)?;
         }
         let total = levels.map(|level| self.alerts.get(level).copied().unwrap_or(0));
-        row(f, "all", u64::try_from(self.pupils).unwrap_or(0), total, all)?;
+        row(f, "all", [u64::try_from(self.pupils).unwrap_or(0), self.pupils_with_alerts], total, all)?;
         writeln!(
             f,
-            "\nAlerts are counted once each, at the gravest level they reached; {} changes were sent.",
+            "\nAn alert is one rule's, counted once at the gravest level it reached; a pupil can have several. {} changes were told, \
+             those of a pupil and moment in one message.",
             self.changes_sent
         )?;
         writeln!(

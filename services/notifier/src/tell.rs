@@ -1,0 +1,153 @@
+//! Who is told what of the changes that were applied: one message for each receiver and case, whatever the number of rules that
+//! have something to say of the child. Above a receiver's limit of changes in an hour, messages are gathered (see `storm`).
+
+use crate::apply::{Applying, Case, CaseKey, Tally, store_error};
+use crate::change::Checked;
+use crate::message::{Message, Said, level_words};
+use crate::metrics::IntakeLabel;
+use crate::news::{self, News};
+use crate::storm::Hour;
+use attendance::Session;
+use attendance::rule::RuleId;
+use routing::Facts;
+use std::collections::BTreeMap;
+use store::Tx;
+use store::delivery::{self, NewDelivery};
+use transport::WorkError;
+use uuid::Uuid;
+
+/// What one receiver hears of one case.
+struct Group<'a> {
+    case: &'a Case,
+    receiver: &'a str,
+    changes: Vec<&'a Checked>,
+}
+
+impl Applying<'_> {
+    /// The deliveries that these changes make.
+    pub(crate) async fn tell(
+        &self,
+        tx: &mut Tx,
+        changes: &[Checked],
+        cases: &BTreeMap<CaseKey, Case>,
+        tally: &mut Tally,
+    ) -> Result<Vec<NewDelivery>, WorkError> {
+        let groups = self.group(changes, cases, tally);
+        let storm = i64::from(self.in_force.policy.notify.storm);
+        let hour = Hour::of(self.now);
+        let mut told: BTreeMap<&str, i64> = BTreeMap::new();
+        if storm > 0 {
+            for group in &groups {
+                if !told.contains_key(group.receiver) {
+                    let count = delivery::changes_since(tx, group.receiver, hour.from).await.map_err(store_error)?;
+                    told.insert(group.receiver, count);
+                }
+            }
+        }
+        let mut deliveries = Vec::with_capacity(groups.len());
+        for group in groups {
+            let told = told.entry(group.receiver).or_default();
+            *told += i64::try_from(group.changes.len()).unwrap_or(i64::MAX);
+            let gather_until = (storm > 0 && *told > storm).then_some(hour.until);
+            deliveries.push(self.delivery(&group, gather_until)?);
+        }
+        Ok(deliveries)
+    }
+
+    /// The changes that are news, by case and receiver, in the order in which the cases come.
+    fn group<'a>(
+        &'a self,
+        changes: &'a [Checked],
+        cases: &'a BTreeMap<CaseKey, Case>,
+        tally: &mut Tally,
+    ) -> Vec<Group<'a>> {
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        let mut places: BTreeMap<(CaseKey, &'a str), usize> = BTreeMap::new();
+        for change in changes {
+            let key = (change.upn, change.school_year);
+            let Some(case) = cases.get(&key) else { continue };
+            if self.news(change) == News::Old {
+                tally.changes.push(IntakeLabel::Silent);
+                continue;
+            }
+            let facts = Facts {
+                locality: self.locality(change),
+                level: change.level,
+                rule: &change.raw.rule,
+                change: change.change,
+            };
+            let decision = self.in_force.policy.notify.routes.decide(&facts);
+            if decision.receivers().is_empty() {
+                tally.changes.push(IntakeLabel::Unrouted);
+            }
+            for receiver in decision.receivers() {
+                let place = *places.entry((key, receiver)).or_insert(groups.len());
+                match groups.get_mut(place) {
+                    Some(group) => group.changes.push(change),
+                    None => groups.push(Group { case, receiver, changes: vec![change] }),
+                }
+            }
+        }
+        groups
+    }
+
+    fn news(&self, change: &Checked) -> News {
+        let raw = &change.raw;
+        if raw.history {
+            return News::Old;
+        }
+        let policy = &self.in_force.policy;
+        let caused_by = (raw.caused_by != 0).then(|| Session::from_number(raw.caused_by));
+        let Some(school) = change.school() else { return News::New };
+        let calendar = policy.calendars.of(school);
+        news::judge(calendar, policy.notify.newer_than, Session::from_number(raw.as_of), caused_by)
+    }
+
+    fn delivery(&self, group: &Group<'_>, gather_until: Option<i64>) -> Result<NewDelivery, WorkError> {
+        let message = self.message(group);
+        // With the reference, which is random: after an erasure the same alert and version are another message. A change is told
+        // a receiver once, so that the first of them tells this message from all others.
+        let first = group.changes.first().map(|change| (change.alert_id.as_str(), change.version)).unwrap_or_default();
+        let about = format!("{}/{}/{}/{}", group.case.reference, first.0, first.1, group.receiver);
+        let caused = group.changes.iter().find(|change| change.raw.received_at > 0).or(group.changes.first());
+        Ok(NewDelivery {
+            message_id: Uuid::new_v5(&self.namespace, about.as_bytes()).to_string(),
+            case_id: Some(group.case.id),
+            changes: group.changes.iter().map(|change| (change.alert_id.clone(), change.version)).collect(),
+            receiver: group.receiver.to_owned(),
+            body: serde_json::to_string(&message).map_err(|error| WorkError::Fatal(error.into()))?,
+            register_id: caused.map(|change| change.register_id()).unwrap_or_default(),
+            received_at: caused.map_or(0, |change| change.raw.received_at),
+            at: self.now.micros(),
+            gather_until,
+        })
+    }
+
+    fn message(&self, group: &Group<'_>) -> Message {
+        let policy = &self.in_force.policy;
+        let reference = &group.case.reference;
+        let newest = group.changes.last();
+        let school = newest.and_then(|change| change.school()).and_then(|urn| policy.schools.get(&urn));
+        Message {
+            reference: reference.clone(),
+            school: school.map_or_else(|| "school not known".to_owned(), |school| school.name.clone()),
+            locality: newest.and_then(|change| self.locality(change)).map(str::to_owned),
+            changes: Said::in_order(group.changes.iter().map(|change| self.said(change))),
+            link: policy.notify.link.as_ref().map(|link| link.replace("{reference}", reference)),
+            said_at: self.now.to_string(),
+        }
+    }
+
+    fn said(&self, change: &Checked) -> Said {
+        let raw = &change.raw;
+        let title = RuleId::parse(&raw.rule).ok().and_then(|id| self.in_force.policy.rules.rule(&id));
+        Said {
+            alert: change.alert_id.clone(),
+            version: raw.version,
+            change: change.change.text().to_owned(),
+            level: level_words(change.level).to_owned(),
+            rule: title.map_or_else(|| raw.rule.clone(), |rule| rule.title.clone()),
+            sentence: raw.sentence.clone(),
+        }
+    }
+}
