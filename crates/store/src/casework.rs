@@ -281,13 +281,13 @@ pub async fn list(store: &Store, filter: &Filter, after: i64, limit: u32) -> Res
     Ok(rows.into_iter().map(decode).collect())
 }
 
-/// The alerts of a case, newest first.
+/// The alerts of cases, newest first.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn alerts(store: &Store, case_id: i64) -> Result<Vec<AlertRow>, StoreError> {
-    let rows = on_pool!(store, "casework.alerts", fetch_all, sqlx::query_as::<_, Alert>(ALERTS), case_id)?;
-    Ok(rows.into_iter().map(|row| decode_alert(case_id, row)).collect())
+pub async fn alerts(store: &Store, case_ids: &[i64]) -> Result<Vec<AlertRow>, StoreError> {
+    let rows: Vec<Alert> = dialect::read_from_pool(store, &ALERTS, Keys::Big(case_ids)).await?;
+    Ok(rows.into_iter().map(decode_alert).collect())
 }
 
 type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64);
@@ -296,10 +296,11 @@ fn decode((id, reference, school_year, locality, school_urn, state, level, opene
     CaseRow { id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at }
 }
 
-type Alert = (String, String, i32, i32, String, String, i16, i32, i32, Vec<u8>, String, i64, i64);
+type Alert = (i64, String, String, i32, i32, String, String, i16, i32, i32, Vec<u8>, String, i64, i64);
 
-fn decode_alert(case_id: i64, row: Alert) -> AlertRow {
+fn decode_alert(row: Alert) -> AlertRow {
     let (
+        case_id,
         alert_id,
         rule,
         episode,
@@ -428,6 +429,12 @@ const ERASE: [&str; 6] = [
     "DELETE FROM child_case WHERE upn = $1",
 ];
 
-const ALERTS: &str = "
-SELECT alert_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set, changed_at
-FROM alert WHERE case_id = $1 ORDER BY changed_at DESC, alert_id";
+const ALERTS: BulkRead = BulkRead {
+    doing: "casework.alerts",
+    postgres: "SELECT case_id, alert_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
+            changed_at
+        FROM alert WHERE case_id = ANY ($1) ORDER BY changed_at DESC, alert_id",
+    sqlite: "SELECT case_id, alert_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,
+            changed_at
+        FROM alert WHERE case_id IN (SELECT value FROM json_each($1)) ORDER BY changed_at DESC, alert_id",
+};

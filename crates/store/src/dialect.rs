@@ -60,29 +60,32 @@ pub(crate) struct BulkRead {
     pub(crate) sqlite: &'static str,
 }
 
-/// Reads the rows of all keys.
+/// Reads the rows of all keys, within a transaction.
 pub(crate) async fn read_many<Row>(tx: &mut Tx, read: &BulkRead, keys: Keys<'_>) -> Result<Vec<Row>, StoreError>
 where
     Row: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
 {
     let outcome = match tx.enter(read.doing)? {
-        crate::tx::Connection::Postgres(connection) => {
-            let query = sqlx::query_as(read.postgres);
-            let query = match keys {
-                Keys::Big(keys) => query.bind(keys),
-                Keys::Text(keys) => query.bind(keys),
-            };
-            query.fetch_all(&mut **connection).await
-        }
-        crate::tx::Connection::Sqlite(connection) => {
-            let list = match keys {
-                Keys::Big(keys) => json_list(keys.iter().map(ToString::to_string)),
-                Keys::Text(keys) => json_list(keys.iter().map(|key| json_text(key))),
-            };
-            sqlx::query_as(read.sqlite).bind(list).fetch_all(&mut **connection).await
-        }
+        crate::tx::Connection::Postgres(connection) => postgres::read(&mut **connection, read.postgres, keys).await,
+        crate::tx::Connection::Sqlite(connection) => sqlite::read(&mut **connection, read.sqlite, keys).await,
     };
     tx.leave(read.doing, outcome)
+}
+
+/// Reads the rows of all keys, outside of any transaction.
+pub(crate) async fn read_from_pool<Row>(
+    store: &crate::Store,
+    read: &BulkRead,
+    keys: Keys<'_>,
+) -> Result<Vec<Row>, StoreError>
+where
+    Row: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let outcome = match store.pools() {
+        Pools::Postgres(pool) => postgres::read(pool, read.postgres, keys).await,
+        Pools::Sqlite { readers, .. } => sqlite::read(readers, read.sqlite, keys).await,
+    };
+    outcome.map_err(|error| crate::codes::statement(read.doing, &error))
 }
 
 /// Values that are JSON already, as a list: arrays differ between the databases, and nothing is spliced into a statement.

@@ -21,5 +21,5 @@ pub use consumer::{
 pub use embedded::{Embedded, EmbeddedError, PARTITION_BYTES};
 pub use message::{Header, Message};
 pub use producer::{Compression, Outgoing, ProduceError, Producer, ProducerConfig};
-pub use read::{ReadError, read_range};
+pub use read::{ReadError, read_range, read_to_ends};
 pub use topic::{Topic, TopicError, TopicPartition, partition_of};

@@ -12,6 +12,7 @@ mod import;
 mod ingest;
 mod installation;
 mod key;
+mod listing;
 mod migrate;
 mod notifier;
 mod records;

@@ -273,6 +273,16 @@ async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_loc
     assert_eq!(installation.number("SELECT COUNT(*) FROM audit WHERE action = 'cases.read'").await, 2);
     assert_eq!(read("/v1/cases?locality=East").await.0, 403);
     assert_eq!(read("/v1/cases?level=grave").await.0, 400);
+    let (status, told) = read("/v1/cases?page=2").await;
+    assert!(status == 400 && told["detail"].as_str().unwrap().contains("it may have locality, level"), "{told}");
+    let (status, described) = read("/openapi.json").await;
+    assert!(status == 200 && described["paths"]["/v1/cases"]["get"].is_object());
+    let case = &read("/v1/cases").await.1["cases"][0];
+    let known = &described["components"]["schemas"]["Case"]["properties"];
+    let fields = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(fields(case), fields(known), "the description names every field");
+    let known = &described["components"]["schemas"]["Alert"]["properties"];
+    assert_eq!(fields(&case["alerts"][0]), fields(known));
     assert_eq!(hook::get(port, "/v1/cases", "ebr_none".into()).await.0, 401);
     installation.run(&["token", "revoke", "1", "--by", "test"]);
     assert_eq!(read("/v1/cases").await.0, 401);

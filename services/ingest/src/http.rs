@@ -222,7 +222,11 @@ async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, 
         app.shared.metrics.rejected_total.of(*reason).inc();
     }
     if answer.is_nothing_accepted() {
-        let detail = "nothing of it could be accepted; see `rejected`";
+        let detail = match (answer.rejected_count, kind) {
+            (0, Kind::Registers) => "it holds no register; send at least one with a mark",
+            (0, Kind::Pupils) => "it holds no pupil; send at least one",
+            _ => "nothing of it could be accepted; see `rejected`",
+        };
         let rejected = json!(answer.rejected);
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("rejected", rejected));
     }

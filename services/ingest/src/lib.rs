@@ -14,6 +14,7 @@ mod metrics;
 pub mod parse;
 mod partition;
 pub mod reason;
+mod recent;
 mod roll;
 mod run;
 mod slice;

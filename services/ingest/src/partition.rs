@@ -13,12 +13,13 @@ use store::position::{self, Position, Settled, Written};
 use store::{CommitError, Store, StoreError, dead_letter, register};
 use tokio::sync::watch;
 use transport::consumer::{Next, Release, Start, WorkError, Worker};
-use transport::{Message, Producer, TopicPartition};
+use transport::{Connection, Message, Producer, TopicPartition};
 use uuid::Uuid;
 
 /// What all partitions of a process share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) connection: Connection,
     pub(crate) producer: Producer,
     pub(crate) in_force: watch::Receiver<Arc<InForce>>,
     pub(crate) clock: Clock,

@@ -53,6 +53,7 @@ pub async fn run(parts: Parts, metrics: Metrics, listener: Option<TcpListener>) 
     };
     let shared = Arc::new(Shared {
         store: parts.store.clone(),
+        connection: parts.connection.clone(),
         producer: Producer::new(&producer)?,
         in_force: in_force.clone(),
         clock: parts.clock.clone(),

@@ -8,12 +8,13 @@ use attendance::rule::Level;
 use attendance::{Session, Timestamp, Urn};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::routing::get;
 use axum::{Json, Router};
 use policy::Policy;
 use serde::{Deserialize, Serialize};
 use service::clock::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::casework::{self, AlertRow, CaseRow, Filter};
 use store::{Store, audit};
@@ -73,10 +74,14 @@ struct Alert {
     sentence: String,
 }
 
+/// The API's description, which the router keeps to.
+const OPENAPI: &str = include_str!("../openapi.json");
+
 pub(crate) fn router(api: Api) -> Router {
     let unknown = || async { Problem::NotFound };
     Router::new()
         .route("/v1/cases", get(cases).fallback(|| async { Problem::Method }))
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .fallback(unknown)
         .with_state(api)
 }
@@ -88,7 +93,13 @@ async fn cases(
 ) -> Result<Json<Page>, Problem> {
     let now = api.clock.wall_now();
     let reader = access::reader(&api.store, &headers, now).await?;
-    let Query(asked) = asked.map_err(|error| Problem::Query(error.body_text()))?;
+    let Query(asked) = asked.map_err(|error| {
+        let told = error.body_text();
+        let told = told.trim_start_matches("Failed to deserialize query string: ");
+        Problem::Query(format!(
+            "the query cannot be read: {told}; it may have locality, level, state, and after, a number"
+        ))
+    })?;
     let filter = filter(&asked, &reader.localities)?;
     let after = asked.after.unwrap_or(0);
     let mut rows = casework::list(&api.store, &filter, after, PAGE + 1).await?;
@@ -98,8 +109,13 @@ async fn cases(
     write_audit(&api.store, &reader.actor(), &asked, &rows, now).await?;
     let in_force = Arc::clone(&api.in_force.borrow());
     let mut cases = Vec::with_capacity(rows.len());
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut alerts: BTreeMap<i64, Vec<AlertRow>> = BTreeMap::new();
+    for alert in casework::alerts(&api.store, &ids).await? {
+        alerts.entry(alert.case_id).or_default().push(alert);
+    }
     for row in rows {
-        let alerts = casework::alerts(&api.store, row.id).await?;
+        let alerts = alerts.remove(&row.id).unwrap_or_default();
         cases.push(case(&in_force.policy, row, alerts));
     }
     api.metrics.reads_total.inc();
@@ -108,7 +124,8 @@ async fn cases(
 
 fn filter(asked: &Asked, allowed: &Localities) -> Result<Filter, Problem> {
     let level = asked.level.as_deref().map(|text| {
-        let level = Level::parse(text).ok_or_else(|| Problem::Query(format!("{text:?} is no level")));
+        let level = Level::parse(text)
+            .ok_or_else(|| Problem::Query(format!("{text:?} is no level: at-risk, persistent or severe")));
         level.map(|level| i16::from(level.number()))
     });
     let state = asked.state.as_deref().map(|text| match text {

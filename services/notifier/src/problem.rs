@@ -40,7 +40,7 @@ impl IntoResponse for Problem {
             ),
             Self::Forbidden => (StatusCode::FORBIDDEN, "the token does not open this locality".into()),
             Self::Query(detail) => (StatusCode::BAD_REQUEST, detail),
-            Self::NotFound => (StatusCode::NOT_FOUND, "there is nothing here; cases are at /v1/cases".into()),
+            Self::NotFound => (StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json".into()),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "cases can only be read: use GET".into()),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "the database is away; try again later".into()),
         };

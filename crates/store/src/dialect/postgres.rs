@@ -3,10 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection, Error};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::{Connection, Error, FromRow, PgExecutor};
 
-use super::{Column, Pools};
+use super::{Column, Keys, Pools};
 use crate::Options;
 
 /// Read committed suffices: whoever changes what depends on a row changes that row by compare-and-set first.
@@ -68,6 +68,23 @@ pub(super) async fn write(
         };
     }
     Ok(query.execute(connection).await?.rows_affected())
+}
+
+/// Runs one query for all keys, which are one array.
+pub(super) async fn read<'c, Row>(
+    executor: impl PgExecutor<'c>,
+    sql: &'static str,
+    keys: Keys<'_>,
+) -> Result<Vec<Row>, Error>
+where
+    Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    let query = sqlx::query_as(sql);
+    let query = match keys {
+        Keys::Big(keys) => query.bind(keys),
+        Keys::Text(keys) => query.bind(keys),
+    };
+    query.fetch_all(executor).await
 }
 
 /// A connection of the pool for a migration: taken out of it, since its time-outs are off.

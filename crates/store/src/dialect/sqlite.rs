@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Error};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection, Error, FromRow, SqliteExecutor};
 
-use super::{Column, Pools};
+use super::{Column, Keys, Pools};
 use crate::Options;
 
 /// Takes the write lock at once: with a plain BEGIN most transactions that read first and then write fail as busy.
@@ -64,6 +66,22 @@ pub(super) async fn write(
         touched += query.execute(&mut *connection).await?.rows_affected();
     }
     Ok(touched)
+}
+
+/// Runs one query for all keys, which are one JSON list.
+pub(super) async fn read<'c, Row>(
+    executor: impl SqliteExecutor<'c>,
+    sql: &'static str,
+    keys: Keys<'_>,
+) -> Result<Vec<Row>, Error>
+where
+    Row: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let list = match keys {
+        Keys::Big(keys) => super::json_list(keys.iter().map(ToString::to_string)),
+        Keys::Text(keys) => super::json_list(keys.iter().map(|key| super::json_text(key))),
+    };
+    sqlx::query_as(sql).bind(list).fetch_all(executor).await
 }
 
 /// Version as text, no number, and the clock in microseconds.

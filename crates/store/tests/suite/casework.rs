@@ -83,7 +83,7 @@ async fn a_case_keeps_its_reference_and_is_open_while_an_alert_is(backend: Backe
     tx.commit().await.unwrap();
     let row = casework::list(&backend.store, &Filter::default(), 0, 10).await.unwrap().remove(0);
     assert_eq!((row.level, row.state.as_str()), (0, "closed"));
-    assert_eq!(casework::alerts(&backend.store, id).await.unwrap().len(), 2);
+    assert_eq!(casework::alerts(&backend.store, &[id, 99]).await.unwrap().len(), 2);
 }
 
 async fn cases_are_listed_by_locality_level_and_state(backend: Backend) {

@@ -1,6 +1,7 @@
 //! `earlybell dead-letters`: what could not be used, listed, shown, and sent again as it came.
 
 use super::installation::{Actor, block_on, connection, founded, settings, store as open};
+use super::listing;
 use anyhow::{Context, anyhow, bail};
 use attendance::Upn;
 use clap::{Args, Subcommand};
@@ -98,8 +99,14 @@ impl DeadLetters {
             let store = open(&settings, "dead-letters").await?;
             match &self.command {
                 Command::List { which, json } => {
-                    for letter in which.read(&store).await? {
-                        println!("{}", if *json { object(&letter).to_string() } else { line(&letter) });
+                    let letters = which.read(&store).await?;
+                    if *json {
+                        for letter in &letters {
+                            println!("{}", object(letter));
+                        }
+                    } else {
+                        let fields = ["number", "when", "where", "reason", "what is wrong"];
+                        listing::print(&fields, letters.iter().map(line));
                     }
                 }
                 Command::Show { id, actor } => {

@@ -1,6 +1,7 @@
 //! `earlybell deliveries`: what receivers are owed and what was given up; replaying tries it anew.
 
 use super::installation::{Actor, block_on, settings, store};
+use super::listing;
 use anyhow::bail;
 use attendance::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
@@ -38,6 +39,8 @@ struct List {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum State {
+    /// Put into one message with others when the hour is over.
+    Gathered,
     Waiting,
     Sending,
     Delivered,
@@ -77,17 +80,21 @@ impl Deliveries {
 impl List {
     async fn run(&self, store: &Store) -> anyhow::Result<()> {
         let state = match self.state {
+            State::Gathered => "gathered",
             State::Waiting => "waiting",
             State::Sending => "sending",
             State::Delivered => "delivered",
             State::GivenUp => "given_up",
         };
-        for row in delivery::list(store, state, self.after, self.limit).await? {
+        let line = |row: delivery::DeliveryRow| {
             let since = Timestamp::from_micros(row.created_at);
             let error = row.last_error.unwrap_or_default();
             let (id, message, receiver, attempts) = (row.id, row.message_id, row.receiver, row.attempts);
-            println!("{id}\t{message}\t{receiver}\t{attempts} attempts\tsince {since}\t{error}");
-        }
+            format!("{id}\t{message}\t{receiver}\t{attempts}\t{since}\t{error}")
+        };
+        let rows = delivery::list(store, state, self.after, self.limit).await?;
+        let fields = ["number", "message", "receiver", "attempts", "since", "last error"];
+        listing::print(&fields, rows.into_iter().map(line));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `earlybell key`: schools' and suppliers' ingest keys. A key is printed once, when it is made; the database holds its hash.
 
 use super::installation::{Actor, block_on, settings, store as open};
+use super::listing;
 use anyhow::{Context, bail};
 use attendance::{Day, Timestamp, Urn};
 use clap::{Args, Subcommand};
@@ -100,9 +101,9 @@ impl Key {
                 }
                 Command::Revoke { name, actor } => revoke(&store, actor, name).await?,
                 Command::List => {
-                    for key in api_key::list(&store).await? {
-                        println!("{}", line(&key, now));
-                    }
+                    let keys = api_key::list(&store).await?;
+                    let fields = ["name", "begins with", "schools", "until", "state"];
+                    listing::print(&fields, keys.iter().map(|key| line(key, now)));
                 }
             }
             store.close().await;

@@ -1,6 +1,7 @@
 //! `earlybell token`: readers' tokens, by locality. A token is shown once, when it is made; the database keeps its hash.
 
 use super::installation::{Actor, block_on, settings, store};
+use super::listing;
 use anyhow::{anyhow, bail};
 use attendance::Timestamp;
 use clap::{Args, Subcommand};
@@ -71,6 +72,16 @@ impl Token {
 impl Create {
     async fn run(&self, store: &Store) -> anyhow::Result<()> {
         let localities = if self.all { Localities::All } else { Localities::These(self.locality.clone()) };
+        // May be made before the policy knows the locality; a name mistyped is told.
+        if let Ok(in_force) = ::installation::load(store).await {
+            let known = &in_force.policy.localities;
+            for name in self.locality.iter().filter(|name| !known.contains(name)) {
+                let known = known.join(", ");
+                eprintln!(
+                    "earlybell: the policy in force knows no locality {name:?}: until it does, this token opens nothing of it; it knows {known}"
+                );
+            }
+        }
         let (text, hash) = notifier::new_token(&notifier::of_system()).map_err(|error| anyhow!(error))?;
         let now = Clock::wall().wall_now();
         let expires_at = now.plus_micros(i64::from(self.days) * 86_400_000_000).micros();
@@ -114,7 +125,7 @@ async fn finish(mut tx: Tx, actor: &Actor, action: &str, detail: String, now: Ti
 
 async fn list(store: &Store) -> anyhow::Result<()> {
     let now = Clock::wall().wall_now().micros();
-    for row in token::list(store).await? {
+    let line = |row: token::TokenRow| {
         let localities = match Localities::from_row(&row.localities) {
             Some(Localities::All) => "all".to_owned(),
             Some(Localities::These(names)) => names.join(", "),
@@ -126,7 +137,9 @@ async fn list(store: &Store) -> anyhow::Result<()> {
             (false, None) => "expired",
         };
         let until = row.expires_at.map_or_else(|| "for ever".to_owned(), |at| Timestamp::from_micros(at).to_string());
-        println!("{}\t{}\t{localities}\t{state}\tuntil {until}", row.id, row.name);
-    }
+        format!("{}\t{}\t{localities}\t{state}\t{until}", row.id, row.name)
+    };
+    let rows = token::list(store).await?;
+    listing::print(&["number", "name", "localities", "state", "until"], rows.into_iter().map(line));
     Ok(())
 }

@@ -37,7 +37,9 @@ impl Access {
         if self.schools.as_ref().is_none_or(|urns| urns.contains(&school.number())) {
             return Ok(());
         }
-        let what = format!("the key is not for school {school}; nothing of the request was stored");
+        let what = format!(
+            "the key is not for school {school}: nothing is stored or shown; ask the authority for a key of that school"
+        );
         Err(Problem::new(StatusCode::FORBIDDEN, what))
     }
 

@@ -1,17 +1,18 @@
-//! `GET /v1/registers`: what is held of a school's registers. Marks are counted from the records of its pupils, which follow
-//! what was received by a few seconds. A child's data is read, so the audit's row comes first.
+//! `GET /v1/registers`: what is held of a school's registers. Marks are counted from the records of its pupils. A child's data is
+//! read, so the audit's row comes first.
 
 use crate::feed::{Feed, Held};
 use crate::http::access::Access;
 use crate::http::problem::Problem;
 use crate::partition::Shared;
+use crate::recent::Recent;
 use crate::roll::Roll;
-use attendance::{Day, Half, SchoolYear, Session, Timestamp, Upn, Urn};
+use attendance::{Day, Half, SchoolYear, Session, Timestamp, Urn};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use store::StoreError;
 use store::audit::{self, Act};
 use store::register::{self, RegisterRow};
-use store::{Store, StoreError, pupil_school};
 
 /// Days of an answer, at most.
 const LONGEST: i32 = 400;
@@ -47,11 +48,19 @@ pub(crate) async fn list(shared: &Shared, access: &Access, query: &HashMap<Strin
     };
     let audited = audit::append_alone(&shared.store, &act).await;
     audited.map_err(|error| away(error.into_cause()))?;
-    let registers = registers(&shared.store, school, from, to).await.map_err(away)?;
-    Ok(json!({ "school_urn": school.number(), "from": from.to_string(), "to": to.to_string(), "registers": registers }))
+    let (registers, is_whole) = registers(shared, school, from, to).await.map_err(away)?;
+    Ok(json!({
+        "school_urn": school.number(),
+        "from": from.to_string(),
+        "to": to.to_string(),
+        "up_to_date": is_whole,
+        "registers": registers,
+    }))
 }
 
-async fn registers(store: &Store, school: Urn, from: Day, to: Day) -> Result<Vec<Value>, StoreError> {
+/// Each session received; and whether the newest marks are counted too.
+async fn registers(shared: &Shared, school: Urn, from: Day, to: Day) -> Result<(Vec<Value>, bool), StoreError> {
+    let store = &shared.store;
     let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
     let (first, last) = (Session::new(from, Half::Am).number(), Session::new(to, Half::Pm).number());
     let mut sessions: BTreeMap<Session, Vec<RegisterRow>> = BTreeMap::new();
@@ -61,17 +70,13 @@ async fn registers(store: &Store, school: Urn, from: Day, to: Day) -> Result<Vec
     let roll = Roll::read(store, school).await?;
     let mut feed = Feed::new(school, &roll, sessions.keys().copied());
     let years: BTreeSet<SchoolYear> = sessions.keys().map(|session| session.school_year()).collect();
-    for year in years {
-        for (upn, body) in pupil_school::records(store, urn, year.first_calendar_year()).await? {
-            let upn = u64::try_from(upn).ok().and_then(Upn::from_number);
-            // A row that does not decode holds its pupil, and rules says so.
-            if let (Some(upn), Ok(record)) = (upn, proto::year_from_bytes(year, &body)) {
-                feed.take(upn, &record);
-            }
-        }
+    let recent = Recent::read(shared, school, &years).await?;
+    for ((upn, _), record) in &recent.records {
+        feed.take(*upn, record);
     }
     let held = feed.held();
-    Ok(sessions.iter().filter_map(|(session, parts)| shown(*session, parts, held.get(session)?)).collect())
+    let shown = sessions.iter().filter_map(|(session, parts)| shown(*session, parts, held.get(session)?));
+    Ok((shown.collect(), recent.is_whole))
 }
 
 fn shown(session: Session, parts: &[RegisterRow], held: &Held) -> Option<Value> {

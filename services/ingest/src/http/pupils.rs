@@ -47,10 +47,8 @@ pub(crate) fn read(bytes: &[u8], format: Format, sending: Sending<'_>) -> Result
             for column in rows.unknown_columns() {
                 answer.warn("line 1", &format!("rosters have no column {column:?}; it is passed over"));
             }
-            let mut number = 0_u64;
             while let Some(row) = rows.next_line(sending.moment.now).map_err(broken)? {
-                number += 1;
-                let place = row.as_ref().map_or_else(|e| format!("line {}", e.line), |_| format!("row {number}"));
+                let place = format!("line {}", rows.line());
                 roster.take(&place, row.map_err(|refused| refused.rejected), sending, &mut answer)?;
             }
         }
@@ -118,6 +116,16 @@ fn check(line: &RosterLine, sending: Sending<'_>) -> Result<(), Rejected> {
     }
     if let Field::Value(locality) = &line.entry.home_locality {
         check_locality(locality, sending.policy)?;
+    }
+    if let (Field::Value(from), Field::Value(to)) = (&line.entry.from, &line.entry.to)
+        && to < from
+    {
+        let what = format!("to, {to}, lies before from, {from}; an enrolment ends on or after its first day");
+        return Err(Rejected::of_field(Reason::Days, "to", what));
+    }
+    let today = sending.moment.now.day_in_london();
+    if line.born().is_some_and(|born| born > today) {
+        return Err(Rejected::of_field(Reason::BirthDate, "birth_date", "it lies ahead; look at the year"));
     }
     sending.moment.check_stamp(line.entry.revised_at)
 }

@@ -9,7 +9,7 @@ use crate::parse::json::{JsonRegister, one_or_many};
 use crate::parse::registers_csv::RegistersCsv;
 use crate::reason::Rejected;
 use crate::validate::Admission;
-use attendance::{Session, Timestamp, Urn};
+use attendance::{Session, Timestamp, Upn, Urn};
 use policy::Policy;
 use proto::Origin;
 use std::collections::BTreeMap;
@@ -38,6 +38,9 @@ pub(crate) fn read(
         Format::Json => of_json(bytes, sending, &mut answer)?,
         Format::Csv => of_csv(bytes, sending, &mut answer)?,
     };
+    for register in &registers {
+        look_at(register, sending, &mut answer);
+    }
     let mut taken = Vec::new();
     for register in registers.into_iter().flat_map(|register| register.parts(PART)) {
         let id = register.id(sending.namespace);
@@ -54,6 +57,27 @@ pub(crate) fn read(
         taken.push((id, register));
     }
     Ok((taken, answer))
+}
+
+/// Warns of what is taken but odd of a whole register.
+fn look_at(register: &Accepted, sending: Sending<'_>, answer: &mut Answer) {
+    let (school, session, day) = (register.school, register.session, register.session.day());
+    let place = format!("school {school}, {session}");
+    let mut upns: Vec<Upn> = register.marks.iter().map(|(upn, _)| *upn).collect();
+    upns.sort_unstable();
+    if let Some([twice, _]) = upns.windows(2).find(|pair| pair.first() == pair.last()) {
+        let what = format!(
+            "{} and perhaps others are listed twice with one revised_at: the mark with the greater code counts; list each pupil once",
+            twice.text()
+        );
+        answer.warn(&place, &what);
+    }
+    if !sending.policy.calendars.of(school).is_open(day) {
+        let what = format!(
+            "the authority's calendar says that the school is closed on {day}: its marks count; look at the date, or tell the authority"
+        );
+        answer.warn(&place, &what);
+    }
 }
 
 fn of_json(bytes: &[u8], sending: Sending<'_>, answer: &mut Answer) -> Result<Vec<Accepted>, Problem> {
@@ -107,7 +131,7 @@ fn of_csv(bytes: &[u8], sending: Sending<'_>, answer: &mut Answer) -> Result<Vec
         };
         let (school, session, mut revision) = (row.mark.school, row.mark.session, row.mark.revision);
         sending.access.check(school)?;
-        let place = format!("row {}", row.number);
+        let place = format!("line {}", rows.line());
         revision.revised_at = row.given.unwrap_or(sending.moment.now);
         if let Err(rejected) = sending.moment.check(session.day(), revision.revised_at, Origin::Live) {
             answer.reject(place, rejected);
@@ -128,7 +152,8 @@ fn of_csv(bytes: &[u8], sending: Sending<'_>, answer: &mut Answer) -> Result<Vec
             refused: Vec::<(usize, Rejected)>::new(),
             refused_before: 0,
         };
-        registers.entry((school, session, revised_at)).or_insert_with(empty).marks.push((row.mark.upn, revision));
+        let register = registers.entry((school, session, revised_at)).or_insert_with(empty);
+        register.marks.push((row.mark.upn, revision));
     }
     Ok(registers.into_values().collect())
 }

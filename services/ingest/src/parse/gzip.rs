@@ -19,7 +19,10 @@ struct Unpacked<R>(R);
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.0.read(into).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => told(&error, "the gzip data are cut off; copy or send them again as a whole"),
+            ErrorKind::UnexpectedEof => told(
+                &error,
+                "the gzip data are cut off, or something else follows them; copy or send them again as a whole",
+            ),
             ErrorKind::InvalidInput | ErrorKind::InvalidData => {
                 told(&error, &format!("the gzip data are damaged ({error}); copy or send them again"))
             }
@@ -62,7 +65,10 @@ mod tests {
         let whole = packed(&text);
         for length in [3, 10, 11, whole.len() / 2, whole.len() - 8, whole.len() - 1] {
             let error = read(whole[..length].to_vec()).unwrap_err().to_string();
-            assert_eq!(error, "the gzip data are cut off; copy or send them again as a whole", "{length}");
+            assert_eq!(
+                error, "the gzip data are cut off, or something else follows them; copy or send them again as a whole",
+                "{length}"
+            );
         }
         let mut damaged = whole;
         let middle = damaged.len() / 2;

@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for LooseVisitor {
 
 /// A register as it was sent.
 #[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with school_urn, date, session and marks")]
 pub(crate) struct JsonRegister {
     #[serde(default)]
     pub(crate) school_urn: Loose,

@@ -35,6 +35,11 @@ impl<R: Read> PupilsCsv<R> {
         self.columns.unknown()
     }
 
+    /// The line of the file at which the row read last begins.
+    pub(crate) fn line(&self) -> u64 {
+        self.rows.line()
+    }
+
     /// The next row with the names in it, stamped with `received` where it has no time of revision.
     pub(crate) fn next_line(
         &mut self,

@@ -73,6 +73,11 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         Self { number, ..self }
     }
 
+    /// The line of the file at which the row read last begins.
+    pub(crate) fn line(&self) -> u64 {
+        self.rows.line()
+    }
+
     /// The number of the row read last.
     pub fn number(&self) -> u64 {
         self.number

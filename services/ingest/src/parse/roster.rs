@@ -48,6 +48,11 @@ pub struct RosterLine {
 }
 
 impl RosterLine {
+    /// The birth date; none where it says nothing of it.
+    pub(crate) fn born(&self) -> Option<Day> {
+        self.person.birth_date.as_deref().and_then(|text| Day::parse(text).ok())
+    }
+
     /// What it says of names and the birth date, for their table; none where it says nothing.
     pub fn person_row(&self) -> Option<PersonRow> {
         let Person { given_name, family_name, birth_date } = self.person.clone();

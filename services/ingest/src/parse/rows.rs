@@ -103,6 +103,11 @@ impl<R: Read> Rows<R> {
         Ok(Some(Ok(())))
     }
 
+    /// The line of the file at which the present row begins.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The fields of the present row.
     pub(crate) fn row(&self) -> &Row {
         &self.row
