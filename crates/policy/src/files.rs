@@ -50,9 +50,11 @@ impl Files {
     }
 }
 
-/// UTF-8 where it is that, else Windows-1252, which GIAS publishes.
+/// What its byte order mark says (UTF-8, UTF-16); without one UTF-8 where it is that, else Windows-1252, which GIAS publishes.
 fn decode(bytes: &[u8]) -> String {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
+        return encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned();
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
@@ -64,9 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_encodings_of_gias_are_read() {
+    fn the_encodings_of_gias_and_of_spreadsheets_are_read() {
         assert_eq!(decode("St Mary’s".as_bytes()), "St Mary’s");
         assert_eq!(decode(b"St Mary\x92s"), "St Mary’s");
         assert_eq!(decode(b"\xEF\xBB\xBFURN"), "URN");
+        assert_eq!(decode(b"\xFF\xFEU\0R\0N\0\x19\x20"), "URN\u{2019}");
+        assert_eq!(decode(b"\xFE\xFF\0U\0R\0N"), "URN");
     }
 }

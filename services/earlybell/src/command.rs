@@ -80,7 +80,7 @@ impl Earlybell {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config;
         match self.command {
-            Command::Demo(command) => command.run(),
+            Command::Demo(command) => command.run(config),
             Command::Doctor(command) => command.run(config),
             Command::Migrate(command) => command.run(config),
             Command::Check(command) => command.run(),

@@ -12,8 +12,9 @@ use super::backtest::judged;
 use super::backtest::read::Input;
 use super::backtest::write::Refused;
 use crate::sender::{self, Sender};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use attendance::judge::Standard;
+use check::Found;
 use clap::Args;
 use ground::Ground;
 use pace::Pace;
@@ -76,17 +77,20 @@ struct Stops {
 }
 
 impl Demo {
-    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let options = Options { schools: self.schools, pupils: self.pupils, ..Options::default() };
-        let county = County::new(self.seed, options)?;
+    pub(crate) fn run(&self, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+        if let Some(config) = config {
+            bail!("a demonstration has settings of its own, and reads no {}; leave --config out", config.display());
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let outcome = runtime.block_on(self.play(Arc::new(county)));
+        let outcome = runtime.block_on(self.play());
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome
     }
 
-    async fn play(&self, county: Arc<County>) -> anyhow::Result<ExitCode> {
+    async fn play(&self) -> anyhow::Result<ExitCode> {
         let signals = Signals::of_process()?;
+        let options = Options { schools: self.schools, pupils: self.pupils, ..Options::default() };
+        let county = Arc::new(County::new(self.seed, options)?);
         let ground = Arc::new(Ground::prepare(self, &county).await?);
         log_to_file(&ground)?;
         let lifecycle = Lifecycle::new(DRAIN);
@@ -124,7 +128,12 @@ impl Demo {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&summary)?);
         } else {
-            println!("{summary}\nThe messages are in {}", messages.display());
+            println!("{summary}");
+            if summary.deliveries.is_empty() {
+                println!("There was no message.");
+            } else {
+                println!("The messages are in {}", messages.display());
+            }
         }
         let is_well = summary.verified && outcome.failures.is_empty();
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -208,11 +217,16 @@ impl Player {
         }
         pace.drained(&self.stops.now).await?;
         let seconds = begun.elapsed().as_secs_f64();
-        let year = input.last_year().context("nothing was sent")?;
-        let policy = &self.ground.policy;
-        let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
-        let expected = judged::judge(input, year, standard, Refused::default())?;
-        let found = check::check(&self.ground, &expected).await?;
+        let found = match input.last_year() {
+            Some(year) => {
+                let policy = &self.ground.policy;
+                let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+                let expected = judged::judge(input, year, standard, Refused::default())?;
+                check::check(&self.ground, &expected).await?
+            }
+            // Ended before the first day.
+            None => Found::default(),
+        };
         let counts = &self.sender.counts;
         let sent = Sent {
             schools: self.county.schools().len(),
