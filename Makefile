@@ -1,5 +1,5 @@
 # Everything that a developer types. Set-up is part of each command: a fresh machine needs Rust, nothing else.
-.PHONY: demo demo-real setup test lint fmt
+.PHONY: demo demo-real setup test faults lint fmt
 
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -23,6 +23,10 @@ setup:
 
 test: setup
 	$(CARGO) test --workspace --locked
+
+# Every fault, all its rounds: about half an hour on 2 cores. Parts of names run those alone: make faults ARGS="kill"
+faults: setup
+	$(CARGO) test -p earlybell --test faults --locked -- --all $(ARGS)
 
 lint:
 	@scripts/lint.sh

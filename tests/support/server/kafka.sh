@@ -3,12 +3,16 @@
 # Takes $FOLDER (with server.properties in it), $KAFKA_LIB (the folder of the jars), $HEAP_MIB.
 set -eu
 
-# Any fixed id serves: each broker is a cluster of its own. (22 characters of base64, as Kafka wants it.)
+# Any fixed id serves: each broker knows only its own cluster by address. (22 characters of base64, as Kafka wants it.)
 cluster_id=EarlybellTestCluster0w
 
 order=$1
 case $order in
-prepare) set -- kafka.tools.StorageTool format --standalone -t "$cluster_id" -c "$FOLDER/server.properties" ;;
+prepare)
+    # A broker that is its own only controller says so; those of a cluster have their voters in the properties.
+    set -- kafka.tools.StorageTool format -t "$cluster_id" -c "$FOLDER/server.properties"
+    grep -q '^controller.quorum.voters=' "$FOLDER/server.properties" || set -- "$@" --standalone
+    ;;
 start) set -- kafka.Kafka "$FOLDER/server.properties" ;;
 esac
 

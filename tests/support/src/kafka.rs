@@ -10,6 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataTopic;
 
 use crate::server::{Server, ServerKind};
 use crate::{SupportError, free_port, install};
@@ -40,7 +41,27 @@ impl Default for KafkaOptions {
 #[derive(Debug)]
 pub struct Kafka {
     server: Server,
+    node: u8,
     brokers: String,
+}
+
+/// What is a broker's own in a cluster of `count`.
+struct Member<'a> {
+    node: u8,
+    /// For clients, and for controllers.
+    ports: [u16; 2],
+    /// The line that tells where controllers are.
+    quorum: &'a str,
+    count: u8,
+}
+
+fn kind(options: &KafkaOptions, lib: &Path) -> ServerKind {
+    ServerKind {
+        name: "kafka",
+        script: "kafka.sh",
+        last_signal: "KILL",
+        environment: vec![("KAFKA_LIB", lib.into()), ("HEAP_MIB", options.heap_mib.to_string().into())],
+    }
 }
 
 impl Kafka {
@@ -60,18 +81,59 @@ impl Kafka {
     }
 
     fn start_once(options: &KafkaOptions, lib: &Path) -> Result<Self, SupportError> {
-        let server = Server::new(ServerKind {
-            name: "kafka",
-            script: "kafka.sh",
-            last_signal: "KILL",
-            environment: vec![("KAFKA_LIB", lib.into()), ("HEAP_MIB", options.heap_mib.to_string().into())],
-        })?;
+        let server = Server::new(kind(options, lib))?;
         let (port, controller_port) = (free_port()?, free_port()?);
-        server.write("server.properties", &properties(server.folder(), [port, controller_port], options))?;
+        let quorum = format!("controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}");
+        let member = Member { node: 1, ports: [port, controller_port], quorum: &quorum, count: 1 };
+        server.write("server.properties", &properties(server.folder(), &member, options))?;
         server.prepare()?;
-        let kafka = Self { server, brokers: format!("127.0.0.1:{port}") };
+        let kafka = Self { server, node: 1, brokers: format!("127.0.0.1:{port}") };
         kafka.start_and_wait()?;
         Ok(kafka)
+    }
+
+    /// Starts brokers that are one cluster, each with a third of everything: [`Kafka::brokers`] of each names all of them.
+    ///
+    /// Blocks. Fails as [`Kafka::start`] does.
+    pub fn start_cluster(options: &KafkaOptions, count: u8) -> Result<Vec<Self>, SupportError> {
+        let lib = install::run("install-kafka.sh")?;
+        let ports = (0..count).map(|_| Ok([free_port()?, free_port()?])).collect::<Result<Vec<_>, SupportError>>()?;
+        let numbered = || (1_u8..).zip(&ports);
+        let voters: Vec<String> = numbered().map(|(node, [_, port])| format!("{node}@127.0.0.1:{port}")).collect();
+        let quorum = format!("controller.quorum.voters={}", voters.join(","));
+        let brokers: Vec<String> = ports.iter().map(|[port, _]| format!("127.0.0.1:{port}")).collect();
+        let brokers = brokers.join(",");
+        let mut members = Vec::new();
+        for (node, ports) in numbered() {
+            let server = Server::new(kind(options, &lib))?;
+            let member = Member { node, ports: *ports, quorum: &quorum, count };
+            server.write("server.properties", &properties(server.folder(), &member, options))?;
+            server.prepare()?;
+            members.push(Self { server, node, brokers: brokers.clone() });
+        }
+        // None answers before most of them run.
+        std::thread::scope(|scope| {
+            let starting: Vec<_> = members.iter().map(|member| scope.spawn(|| member.start_and_wait())).collect();
+            let ended = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
+                Ok(started) => started,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            starting.into_iter().try_for_each(ended)
+        })?;
+        Ok(members)
+    }
+
+    /// Whether this broker leads a partition just now.
+    pub fn leads(&self, topic: &str, partition: i32) -> Result<bool, SupportError> {
+        let failed = |error: String| SupportError::Io {
+            doing: format!("ask who leads {topic}/{partition}"),
+            source: std::io::Error::other(error),
+        };
+        let client: BaseConsumer = self.client_config().create().map_err(|error| failed(error.to_string()))?;
+        let answer = client.fetch_metadata(Some(topic), Duration::from_secs(5));
+        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        let mut partitions = answer.topics().iter().flat_map(MetadataTopic::partitions);
+        Ok(partitions.any(|found| found.id() == partition && found.leader() == i32::from(self.node)))
     }
 
     /// The broker's address for `bootstrap.servers`; the same over restarts.
@@ -145,11 +207,13 @@ impl Kafka {
 ///
 /// The broker's session is short because a killed broker may not register again before the session of its former life has run
 /// out: with Kafka's own 9 s every restart would take 10 s longer.
-fn properties(folder: &Path, [port, controller_port]: [u16; 2], options: &KafkaOptions) -> String {
+fn properties(folder: &Path, member: &Member<'_>, options: &KafkaOptions) -> String {
+    let Member { node, ports: [port, controller_port], quorum, count } = member;
+    let insync = count.div_ceil(2);
     let mut text = format!(
         "process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+node.id={node}
+{quorum}
 listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -157,14 +221,15 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENTS
 log.dirs={folder}/data
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
+default.replication.factor={count}
+min.insync.replicas={insync}
+offsets.topic.replication.factor={count}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={count}
+transaction.state.log.min.isr={insync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={count}
+share.coordinator.state.topic.min.isr={insync}
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0

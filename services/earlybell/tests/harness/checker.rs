@@ -8,6 +8,7 @@ use attendance::backtest::Outcome;
 use attendance::record::YearRecord;
 use prost::Message as _;
 use proto::v1;
+use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Store, outbox, position, published, record};
@@ -39,6 +40,22 @@ impl Installation {
         })
         .await
         .unwrap();
+    }
+
+    /// The ends of a topic's partitions.
+    pub(crate) async fn ends(&self, topic: &str) -> Result<Vec<(i32, i64)>, String> {
+        let admin = Admin::new(&self.connection(), Duration::from_secs(10)).map_err(|error| error.to_string())?;
+        let ends = admin.watermarks(topic).await.map_err(|error| error.to_string())?;
+        Ok(ends.iter().map(|end| (i32::try_from(end.partition).unwrap(), end.high)).collect())
+    }
+
+    /// How many changes of each alert are in messages that were delivered.
+    pub(crate) async fn told(&self) -> BTreeMap<String, u64> {
+        let sql = "SELECT alert_id, COUNT(*) FROM told JOIN delivery USING (message_id) WHERE state = 'delivered'
+            GROUP BY alert_id";
+        let mut connection = PgConnection::connect(&self.database).await.unwrap();
+        let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap();
+        rows.into_iter().map(|(alert, count)| (alert, u64::try_from(count).unwrap())).collect()
     }
 
     /// What ingest does, where none runs: the newest session is the installation's time.

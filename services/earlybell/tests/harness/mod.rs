@@ -6,17 +6,37 @@ pub(crate) mod registers;
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::{Kafka, KafkaOptions};
+use support::{Kafka, KafkaOptions, Postgres};
 use tempfile::TempDir;
 
 /// Kafka of its own, a database of its own, migrated, with a policy in force.
 pub(crate) struct Installation {
     pub(crate) kafka: Kafka,
+    /// The other brokers of its cluster.
+    pub(crate) others: Vec<Kafka>,
+    /// Its own server; none where the tests share one.
+    pub(crate) postgres: Option<Postgres>,
     pub(crate) database: String,
+    /// Where services reach the database.
+    pub(crate) services_database: String,
     pub(crate) folder: TempDir,
     pub(crate) policy: policy::Policy,
     pub(crate) partitions: u32,
     checkpoint_every: &'static str,
+}
+
+/// What an installation runs on.
+pub(crate) struct Servers {
+    pub(crate) brokers: u8,
+    pub(crate) postgres: Server,
+}
+
+/// Whose PostgreSQL.
+pub(crate) enum Server {
+    /// That of all tests of the process.
+    Shared,
+    /// One that may be stopped.
+    Own,
 }
 
 /// A process of the program; killed when dropped.
@@ -30,13 +50,37 @@ impl Installation {
 
     /// Starts all of it on a clock.
     pub(crate) async fn start_on(partitions: u32, clock: &str) -> Self {
-        let kafka = tokio::task::spawn_blocking(|| Kafka::start(&KafkaOptions::default()).unwrap()).await.unwrap();
-        let postgres = tokio::task::spawn_blocking(support::postgres).await.unwrap();
-        let database = postgres.create_database().await.unwrap();
+        let parts = Servers { brokers: 1, postgres: Server::Shared };
+        Self::start_with(partitions, clock, parts).await
+    }
+
+    /// Starts all of it with these servers.
+    pub(crate) async fn start_with(partitions: u32, clock: &str, servers: Servers) -> Self {
+        let brokers = servers.brokers;
+        let start = move || match brokers {
+            1 => vec![Kafka::start(&KafkaOptions::default()).unwrap()],
+            count => Kafka::start_cluster(&KafkaOptions::default(), count).unwrap(),
+        };
+        let mut others = tokio::task::spawn_blocking(start).await.unwrap();
+        let kafka = others.remove(0);
+        let (postgres, database) = match servers.postgres {
+            Server::Shared => {
+                let shared = tokio::task::spawn_blocking(support::postgres).await.unwrap();
+                (None, shared.create_database().await.unwrap())
+            }
+            Server::Own => {
+                let own = tokio::task::spawn_blocking(|| Postgres::start().unwrap()).await.unwrap();
+                let database = own.create_database().await.unwrap();
+                (Some(own), database)
+            }
+        };
         let folder = tempfile::tempdir().unwrap();
         registers::write_policy(folder.path());
         let (policy, _) = policy::Policy::read(&policy::Files::load(folder.path()).unwrap()).unwrap();
-        let installation = Self { kafka, database, folder, policy, partitions, checkpoint_every: "300ms" };
+        let services_database = database.clone();
+        let checkpoint_every = "300ms";
+        let installation =
+            Self { kafka, others, postgres, database, services_database, folder, policy, partitions, checkpoint_every };
         let count = partitions.to_string();
         installation.run(&["migrate", "--partitions", &count, "--clock", clock]);
         let folder = installation.folder.path().to_str().unwrap().to_owned();
@@ -50,9 +94,9 @@ impl Installation {
         command
             .args(arguments)
             .env("EARLYBELL__KAFKA__BROKERS", self.kafka.brokers())
-            .env("EARLYBELL__KAFKA__REPLICATION", "1")
-            .env("EARLYBELL__KAFKA__MIN_INSYNC", "1")
-            .env("EARLYBELL__DATABASE__URL", &self.database)
+            .env("EARLYBELL__KAFKA__REPLICATION", (self.others.len() + 1).to_string())
+            .env("EARLYBELL__KAFKA__MIN_INSYNC", (self.others.len() + 1).div_ceil(2).to_string())
+            .env("EARLYBELL__DATABASE__URL", &self.services_database)
             .env("EARLYBELL__CONSUMER__SESSION_TIMEOUT", "3s")
             .env("EARLYBELL__ADMIN__INGEST", "127.0.0.1:0")
             .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
@@ -129,6 +173,11 @@ impl Process {
         })
         .await
         .unwrap();
+    }
+
+    /// Stops it where it stands (SIGSTOP).
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
     }
 
     /// Wakes it up.

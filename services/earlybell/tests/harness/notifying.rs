@@ -62,7 +62,13 @@ impl Installation {
     /// The same, with a limit of changes a receiver and hour.
     pub(crate) async fn notifying_up_to(storm: u32, receivers: &[(&str, String)]) -> (Self, u16) {
         let installation = Self::start(2).await;
-        let folder = installation.folder.path();
+        let port = installation.notify(storm, receivers);
+        (installation, port)
+    }
+
+    /// From now on the policy sends everything to the receivers given; gives a port for readers.
+    pub(crate) fn notify(&self, storm: u32, receivers: &[(&str, String)]) -> u16 {
+        let folder = self.folder.path();
         let port = support::free_port().unwrap();
         let settings =
             format!("[notifier]\nlisten = \"127.0.0.1:{port}\"\nattempt_timeout = \"1s\"\ntick = \"100ms\"\n");
@@ -80,8 +86,8 @@ impl Installation {
             ));
         }
         fs::write(folder.join("authority.toml"), text).unwrap();
-        installation.run(&["apply", folder.to_str().unwrap(), "--yes", "--by", "test"]);
-        (installation, port)
+        self.run(&["apply", folder.to_str().unwrap(), "--yes", "--by", "test"]);
+        port
     }
 
     pub(crate) fn producer(&self) -> Producer {

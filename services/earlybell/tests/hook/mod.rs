@@ -57,6 +57,7 @@ pub(crate) struct Hook {
 struct Desk {
     got: Mutex<Vec<Got>>,
     mended: AtomicBool,
+    failing: AtomicBool,
     hanging: Mutex<Vec<String>>,
 }
 
@@ -97,6 +98,16 @@ impl Hook {
     /// From now on what failed succeeds; what hangs goes on hanging.
     pub(crate) fn mend(&self) {
         self.desk.mended.store(true, Ordering::Release);
+    }
+
+    /// From now on every request fails.
+    pub(crate) fn fail(&self) {
+        self.desk.failing.store(true, Ordering::Release);
+    }
+
+    /// From now on what [`Hook::fail`] let fail succeeds.
+    pub(crate) fn recover(&self) {
+        self.desk.failing.store(false, Ordering::Release);
     }
 
     /// How many requests for a path wait, or waited, for an answer that never comes.
@@ -145,6 +156,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, desk: &Desk) {
             desk.hanging.lock().unwrap().push(path);
             return std::future::pending().await;
         }
+        _ if desk.failing.load(Ordering::Acquire) => "500 Internal Server Error",
         "/broken" if !desk.mended.load(Ordering::Acquire) => "500 Internal Server Error",
         _ => "204 No Content",
     };
