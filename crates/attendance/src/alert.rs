@@ -19,11 +19,14 @@ pub enum Change {
     Cleared,
     /// A correction disproved it: it should not have been raised.
     Withdrawn,
+    /// The school year is over, and with it the alert.
+    YearEnded,
 }
 
 impl Change {
     /// All changes.
-    pub const ALL: [Change; 5] = [Self::Raised, Self::Escalated, Self::Reduced, Self::Cleared, Self::Withdrawn];
+    pub const ALL: [Change; 6] =
+        [Self::Raised, Self::Escalated, Self::Reduced, Self::Cleared, Self::Withdrawn, Self::YearEnded];
 
     /// As files and messages write it.
     pub fn text(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Change {
             Self::Reduced => "reduced",
             Self::Cleared => "cleared",
             Self::Withdrawn => "withdrawn",
+            Self::YearEnded => "year-ended",
         }
     }
 
@@ -73,6 +77,13 @@ pub enum Direction {
     Any,
     /// Only what lessens or ends an alert.
     DownOnly,
+}
+
+/// The end of an alert with its school year; none where it is not open.
+pub fn year_ended(published: &Published) -> Option<Difference> {
+    let level = published.level?;
+    let published = Published { level: None, version: published.version + 1, ..*published };
+    Some(Difference { change: Change::YearEnded, level, published })
 }
 
 /// The change that makes what is published agree with the finding; none where it does.
@@ -140,6 +151,15 @@ mod tests {
         assert_eq!(change(finding(None, 0, None)), Change::Withdrawn);
         assert_eq!(change(finding(None, 2, Some(8))), Change::Withdrawn, "another, older episode ended before");
         assert_eq!(change(finding(None, 10, Some(12))), Change::Cleared);
+    }
+
+    #[test]
+    fn with_the_year_an_open_alert_ends_once() {
+        let raised = difference(None, &finding(Some(Level::Severe), 10, None), Direction::Any).unwrap();
+        let ended = year_ended(&raised.published).unwrap();
+        assert_eq!((ended.change, ended.level, ended.published.version), (Change::YearEnded, Level::Severe, 2));
+        assert_eq!(ended.published.level, None);
+        assert_eq!(year_ended(&ended.published), None);
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Evidence {
             }
             Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
             Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
+            Change::YearEnded => format!("The school year is over. {figures}"),
         }
     }
 }

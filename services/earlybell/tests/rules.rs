@@ -9,9 +9,10 @@ use attendance::{Code, Day, Half, SchoolYear, Session, Upn, Urn};
 use harness::Installation;
 use harness::checker::EVENTS;
 use harness::registers::{Sending, Size, expected, produce, stream};
-use proto::Event;
+use proto::{Event, v1};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 use store::{position, published};
@@ -352,7 +353,7 @@ fn to_csv(sendings: &[Sending]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_year_before_a_late_mark_may_take_back_but_never_raises() {
+async fn with_the_school_year_its_alerts_end_and_a_late_mark_raises_none_for_it() {
     let installation = Installation::start(1).await;
     let process = installation.service("rules", None);
     let producer = producer(&installation);
@@ -378,10 +379,23 @@ async fn in_the_year_before_a_late_mark_may_take_back_but_never_raises() {
     assert!(open(one).await.contains(&(2024, "year-to-date".to_owned())), "raised while the year lasted");
 
     produce(&producer, 1, &marks("2025-09-01", [Code::Present, Code::Present], 1)).await;
+    support::wait_until(Duration::from_secs(30), "the year's alerts to end", async || {
+        let open = open(one).await;
+        if open.is_empty() { Ok(()) } else { Err(format!("{open:?}")) }
+    })
+    .await
+    .unwrap();
+    installation.settled(&store).await;
+    let last = |sent: &BTreeMap<Vec<u8>, BTreeMap<u32, v1::AlertChange>>| -> BTreeSet<v1::Change> {
+        sent.values().map(|versions| versions.values().next_back().unwrap().change()).collect()
+    };
+    let sent = installation.sent().await;
+    assert_eq!(last(&sent), BTreeSet::from([v1::Change::YearEnded]), "each once, by its own change");
     // In October it turns out that the two had been taken for each other.
     produce(&producer, 1, &marks("2025-06-02", [Code::Present, Code::O], 10_000_000_000_000)).await;
     installation.settled(&store).await;
-    assert_eq!(open(one).await, [], "what was disproved is taken back");
+    assert_eq!(open(one).await, [], "what has ended stays so");
+    assert_eq!(installation.sent().await, sent, "and is not told anew");
     assert_eq!(open(other).await, [], "nothing is raised for a year that is over");
     let record = store::record::load(&store, i64::try_from(other.number()).unwrap(), 2024).await.unwrap().unwrap();
     let counts = proto::year_from_bytes(SchoolYear::beginning(2024), &record.body).unwrap().counts();

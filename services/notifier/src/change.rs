@@ -57,7 +57,7 @@ impl Checked {
         let raw = &self.raw;
         let state = match self.change {
             Change::Raised | Change::Escalated | Change::Reduced => "open",
-            Change::Cleared | Change::Withdrawn => "closed",
+            Change::Cleared | Change::Withdrawn | Change::YearEnded => "closed",
         };
         AlertRow {
             alert_id: self.alert_id.clone(),

@@ -68,7 +68,7 @@ impl Said {
         match Change::parse(&self.change) {
             Some(Change::Raised | Change::Escalated) => 20 + level,
             Some(Change::Reduced) => 10 + level,
-            Some(Change::Cleared | Change::Withdrawn) | None => level,
+            Some(Change::Cleared | Change::Withdrawn | Change::YearEnded) | None => level,
         }
     }
 }
@@ -193,6 +193,7 @@ pub(crate) fn change(change: proto::v1::Change) -> Option<Change> {
         Raw::Reduced => Some(Change::Reduced),
         Raw::Cleared => Some(Change::Cleared),
         Raw::Withdrawn => Some(Change::Withdrawn),
+        Raw::YearEnded => Some(Change::YearEnded),
         Raw::Erased | Raw::Unspecified => None,
     }
 }
@@ -236,7 +237,7 @@ mod tests {
             assert_eq!(told_now.kind(), format!("alert.{}", change.text()));
             assert!(told.insert(subject) && told.insert(text));
         }
-        assert_eq!(told.len(), 10);
+        assert_eq!(told.len(), 12);
     }
 
     #[test]

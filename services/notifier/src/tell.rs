@@ -8,6 +8,7 @@ use crate::metrics::IntakeLabel;
 use crate::news::{self, News};
 use crate::storm::Hour;
 use attendance::Session;
+use attendance::alert::Change;
 use attendance::rule::RuleId;
 use routing::Facts;
 use std::collections::BTreeMap;
@@ -93,7 +94,7 @@ impl Applying<'_> {
 
     fn news(&self, change: &Checked) -> News {
         let raw = &change.raw;
-        if raw.history {
+        if raw.history || change.change == Change::YearEnded {
             return News::Old;
         }
         let policy = &self.in_force.policy;

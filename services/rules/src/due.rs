@@ -1,8 +1,8 @@
-//! What is due without an event: pupils that a take-over folded, and all that an older rule set judged. Taken a step at a
-//! time, through the same judge and the same kind of transaction.
+//! What is due without an event: pupils that a take-over folded, all that an older rule set judged, and alerts of a school year that
+//! is over. Taken a step at a time, through the same judge and the same kind of transaction.
 
 use crate::batch::nothing_of;
-use crate::effects::{Effects, Moment};
+use crate::effects::{Effects, Moment, decide};
 use crate::judging::judge;
 use crate::memory::Cause;
 use crate::partition::Partition;
@@ -21,18 +21,29 @@ impl Partition {
             self.memory.due.extend(older.map(|(upn, _)| *upn).collect::<Vec<_>>());
             self.judged_version = in_force.version;
         }
+        let present = self.present_year();
+        if self.years_ended_before != Some(present) {
+            let open = self.memory.pupils.iter().filter(|(_, pupil)| pupil.has_open_before(present));
+            self.memory.due.extend(open.map(|(upn, _)| *upn).collect::<Vec<_>>());
+            self.years_ended_before = Some(present);
+        }
         let step: Vec<Upn> = self.memory.due.iter().copied().take(STEP).collect();
         if step.is_empty() {
             return Ok(Next::Idle);
         }
         let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
-        let present = self.present_year();
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in &step {
             if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
                 let (next, now) = (self.position()?.next_offset, self.shared.clock.wall_now().micros());
                 effects.dead_letters.push(nothing_of(*upn, &self.shared.events, self.part, next, now));
                 effects.held.push(self.held(*upn, reason, next));
+                continue;
+            }
+            // Whatever was open when a school year ended ends with it.
+            if let Some(pupil) = self.memory.pupils.get(upn) {
+                let ended = pupil.end_years_before(present).into_iter();
+                effects.decided.extend(ended.map(|wanted| decide(moment, *upn, pupil, wanted, Cause::default())));
             }
         }
         self.mind_holds(effects.held.len())?;

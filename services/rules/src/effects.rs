@@ -144,6 +144,7 @@ fn change_number(change: Change) -> v1::Change {
         Change::Reduced => v1::Change::Reduced,
         Change::Cleared => v1::Change::Cleared,
         Change::Withdrawn => v1::Change::Withdrawn,
+        Change::YearEnded => v1::Change::YearEnded,
     }
 }
 

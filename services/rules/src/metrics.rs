@@ -55,6 +55,7 @@ impl Label for ChangeLabel {
         Self(v1::Change::Reduced),
         Self(v1::Change::Cleared),
         Self(v1::Change::Withdrawn),
+        Self(v1::Change::YearEnded),
     ];
 
     fn text(self) -> &'static str {
@@ -64,6 +65,7 @@ impl Label for ChangeLabel {
             v1::Change::Reduced => "reduced",
             v1::Change::Cleared => "cleared",
             v1::Change::Withdrawn => "withdrawn",
+            v1::Change::YearEnded => "year-ended",
             v1::Change::Erased | v1::Change::Unspecified => "other",
         }
     }

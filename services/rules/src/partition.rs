@@ -72,6 +72,8 @@ pub(crate) struct Partition {
     /// Pupils whose stored row did not decode, until they are held.
     pub(crate) undecoded: FxHashSet<Upn>,
     pub(crate) judged_version: i64,
+    /// The school year before which alerts were looked at and ended; none since the take-over.
+    pub(crate) years_ended_before: Option<SchoolYear>,
     /// When pupils were held, within the last hour: microseconds.
     pub(crate) held_lately: Vec<i64>,
 }
@@ -104,6 +106,7 @@ impl Partition {
             folded: 0,
             undecoded: FxHashSet::default(),
             judged_version: 0,
+            years_ended_before: None,
             held_lately: Vec::new(),
         }
     }

@@ -1,16 +1,20 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
-use attendance::alert::{Difference, Direction, Published, difference};
+use attendance::alert::{Difference, Direction, Published, difference, year_ended};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
-use attendance::judge::{Fold, History};
+use attendance::judge::{Finding, Fold, History, Measured};
 use attendance::mark::Revision;
-use attendance::record::{Applied, Record};
+use attendance::record::{Applied, Record, YearRecord};
 use attendance::rule::{Level, RuleId};
 use attendance::{Mark, SchoolYear, Session, Upn, Urn};
 use installation::InForce;
 use store::published::PublishedRow;
 use uuid::Uuid;
+
+/// What a rule finds that is none.
+const NOTHING: Finding =
+    Finding { level: None, since: None, ended: None, measured: Measured::Run { days: 0, from: None } };
 
 /// What was last published for a school year and rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,15 +135,25 @@ impl Pupil {
         wanted
     }
 
+    /// The ends of the alerts that are open in school years before this one.
+    pub(crate) fn end_years_before(&self, present: SchoolYear) -> Vec<Wanted> {
+        let open = self.published.iter().filter(|held| held.year < present);
+        let wanted = open.filter_map(|held| {
+            let difference = year_ended(&held.published)?;
+            let empty = YearRecord::new(held.year);
+            let history = History { previous: None, present: self.record.year(held.year).unwrap_or(&empty) };
+            let evidence = Evidence::of(&NOTHING, &history);
+            Some(Wanted { year: held.year, rule: held.rule.clone(), difference, evidence })
+        });
+        wanted.collect()
+    }
+
     /// A rule that the policy took out holds no alert: what it had raised is withdrawn.
     fn of_rules_no_more(&self, year: SchoolYear, in_force: &InForce, history: &History<'_>) -> Vec<Wanted> {
-        use attendance::judge::{Finding, Measured};
         let gone = |held: &&PublishedAlert| held.year == year && in_force.policy.rules.rule(&held.rule).is_none();
-        let nothing =
-            Finding { level: None, since: None, ended: None, measured: Measured::Run { days: 0, from: None } };
         let withdrawn = self.published.iter().filter(gone).filter_map(|held| {
-            let difference = difference(Some(&held.published), &nothing, Direction::DownOnly)?;
-            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&nothing, history) })
+            let difference = difference(Some(&held.published), &NOTHING, Direction::DownOnly)?;
+            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&NOTHING, history) })
         });
         withdrawn.collect()
     }
@@ -150,6 +164,11 @@ impl Pupil {
             Some(held) => *held = alert,
             None => self.published.push(alert),
         }
+    }
+
+    /// Whether an alert of a school year before this one is open.
+    pub(crate) fn has_open_before(&self, present: SchoolYear) -> bool {
+        self.published.iter().any(|held| held.year < present && held.published.level.is_some())
     }
 
     /// Whether an alert of a school year is open.

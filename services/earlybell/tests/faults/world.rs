@@ -34,7 +34,7 @@ pub(crate) enum On {
 pub(crate) const REGISTERS: &str = "attendance.registers.v1";
 pub(crate) const SERVICES: [&str; 3] = ["ingest", "rules", "notifier"];
 const PARTITIONS: u32 = 4;
-const SIZE: Size = Size { pupils: 90, days: 180 };
+const SIZE: Size = Size { pupils: 90, days: 190 };
 
 pub(crate) struct World {
     pub(crate) installation: Installation,
@@ -98,8 +98,8 @@ impl World {
             world.restart(service, None);
         }
         world.watch();
-        // Long enough to raise alerts.
-        world.send(45).await;
+        // Long enough to raise alerts: the rules ask for 20 sessions.
+        world.send(80).await;
         world
     }
 

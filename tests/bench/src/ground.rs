@@ -1,0 +1,193 @@
+//! Kafka and PostgreSQL of a run's own, with the county's marks in the topic, and a process that is measured.
+
+use crate::county::County;
+use anyhow::{Context, bail};
+use attendance::Timestamp;
+use service::clock::Clock;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::{Kafka, KafkaOptions, Postgres};
+use tempfile::TempDir;
+use transport::{Admin, Connection, Producer, ProducerConfig};
+
+pub(crate) const EVENTS: &str = "attendance.events.v1";
+
+/// Servers, and the program.
+pub(crate) struct Ground {
+    pub(crate) kafka: Kafka,
+    pub(crate) postgres: Postgres,
+    pub(crate) folder: TempDir,
+    pub(crate) program: PathBuf,
+}
+
+/// Which rules are in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// The one that the peer has too.
+    One,
+    /// Those that ship.
+    All,
+}
+
+impl Ground {
+    pub(crate) fn start(program: &Path) -> anyhow::Result<Self> {
+        let settings = [("log.segment.bytes", "268435456"), ("message.max.bytes", "4194304")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Ok(Self {
+            kafka: Kafka::start(&KafkaOptions { heap_mib: 1_024, settings })?,
+            postgres: Postgres::start_with(&[("shared_buffers", "512MB"), ("max_wal_size", "4GB")])?,
+            folder: tempfile::tempdir()?,
+            program: program.to_owned(),
+        })
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        Connection::new(self.kafka.brokers(), "bench")
+    }
+
+    /// Writes the county's marks into the topic, which the first installation has made.
+    pub(crate) async fn fill(&self, county: &County) -> anyhow::Result<()> {
+        let producer = Producer::new(&ProducerConfig::new(self.connection()))?;
+        for (number, session) in (0..).zip(county.sessions()?) {
+            producer.send_all(county.messages(number, session, EVENTS)).await?;
+        }
+        Ok(())
+    }
+
+    /// A new database with a policy in force; gives its address and the folder of the policy.
+    pub(crate) async fn install(&self, county: &County, rules: Rules) -> anyhow::Result<(String, PathBuf)> {
+        let database = self.postgres.create_database().await?;
+        let folder = tempfile::tempdir_in(self.folder.path())?.keep();
+        let rule = format!(
+            "[[rule]]\nid = \"year-to-date\"\ntitle = \"Absence\"\nkind = \"rate\"\nwindow = \"year-to-date\"\n\
+             minimum = {}\nlevels = {{ at-risk = \"5%\", persistent = \"10%\", severe = \"50%\" }}\n",
+            county.size.minimum
+        );
+        let files = [
+            (
+                "authority.toml",
+                "name = \"Bench\"\ncode = 900\nlocalities = [\"North\"]\n[calendar]\n\
+                 term = [{ name = \"autumn\", first = \"2025-09-01\", last = \"2025-12-19\" }]\n"
+                    .to_owned(),
+            ),
+            ("rules.toml", if rules == Rules::One { rule } else { policy::DEFAULT_RULES.to_owned() }),
+            ("schools.csv", lines("URN,EstablishmentName", county.schools().map(|urn| format!("{urn},School {urn}")))),
+            ("localities.csv", lines("URN,locality", county.schools().map(|urn| format!("{urn},North")))),
+        ];
+        for (name, text) in files {
+            fs::write(folder.join(name), text)?;
+        }
+        let partitions = county.partitions.to_string();
+        let policy = folder.to_str().context("the temporary folder has no name in Unicode")?;
+        self.run(&database, &folder, &["migrate", "--partitions", &partitions, "--clock", "registers"])?;
+        self.run(&database, &folder, &["apply", policy, "--yes", "--by", "bench"])?;
+        Ok((database, folder))
+    }
+
+    /// The program with this run's settings.
+    pub(crate) fn command(&self, database: &str, folder: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env("EARLYBELL__KAFKA__BROKERS", self.kafka.brokers())
+            .env("EARLYBELL__KAFKA__REPLICATION", "1")
+            .env("EARLYBELL__KAFKA__MIN_INSYNC", "1")
+            .env("EARLYBELL__DATABASE__URL", database)
+            .env("EARLYBELL__ADMIN__RULES", "127.0.0.1:0")
+            .env("EARLYBELL__LOG__FORMAT", "text")
+            .current_dir(folder)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, database: &str, folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+        let output = self.command(database, folder).args(arguments).output()?;
+        if !output.status.success() {
+            bail!("earlybell {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// The ends of a topic's partitions.
+    pub(crate) async fn ends(&self, topic: &str) -> anyhow::Result<BTreeMap<u32, i64>> {
+        let admin = Admin::new(&self.connection(), Duration::from_secs(10))?;
+        Ok(admin.watermarks(topic).await?.into_iter().map(|end| (end.partition, end.high)).collect())
+    }
+}
+
+fn lines(header: &str, rows: impl Iterator<Item = String>) -> String {
+    let mut text = format!("{header}\n");
+    for row in rows {
+        text.push_str(&row);
+        text.push('\n');
+    }
+    text
+}
+
+/// By the wall.
+pub(crate) fn now() -> Timestamp {
+    Clock::wall().wall_now()
+}
+
+/// Seconds from one moment to a later one.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^52")]
+pub(crate) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    (to.micros() - from.micros()) as f64 / 1e6
+}
+
+/// A process whose memory and processor time are told at its end; killed when dropped.
+pub(crate) struct Measured {
+    child: Child,
+    pub(crate) begun: Timestamp,
+    pub(crate) log: PathBuf,
+}
+
+impl Measured {
+    pub(crate) fn start(command: &mut Command, log: PathBuf) -> anyhow::Result<Self> {
+        let file = File::create(&log)?;
+        command.stdout(file.try_clone()?).stderr(file);
+        Ok(Self { begun: now(), child: command.spawn()?, log })
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
+    /// The most memory it had, in MiB.
+    pub(crate) fn peak_mib(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1_024)
+    }
+
+    /// Fails where it has ended.
+    pub(crate) fn runs(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("it ended ({status}):\n{}", self.said()?),
+        }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > Duration::from_secs(40) {
+                bail!("it does not stop");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
