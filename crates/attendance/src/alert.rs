@@ -21,12 +21,14 @@ pub enum Change {
     Withdrawn,
     /// The school year is over, and with it the alert.
     YearEnded,
+    /// The child's school, home or roll is another: the alert goes along, at the level that it has.
+    Moved,
 }
 
 impl Change {
     /// All changes.
-    pub const ALL: [Change; 6] =
-        [Self::Raised, Self::Escalated, Self::Reduced, Self::Cleared, Self::Withdrawn, Self::YearEnded];
+    pub const ALL: [Change; 7] =
+        [Self::Raised, Self::Escalated, Self::Reduced, Self::Cleared, Self::Withdrawn, Self::YearEnded, Self::Moved];
 
     /// As files and messages write it.
     pub fn text(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Change {
             Self::Cleared => "cleared",
             Self::Withdrawn => "withdrawn",
             Self::YearEnded => "year-ended",
+            Self::Moved => "moved",
         }
     }
 
@@ -84,6 +87,13 @@ pub fn year_ended(published: &Published) -> Option<Difference> {
     let level = published.level?;
     let published = Published { level: None, version: published.version + 1, ..*published };
     Some(Difference { change: Change::YearEnded, level, published })
+}
+
+/// An open alert goes along with a child that has moved; none where it is not open.
+pub fn moved(published: &Published) -> Option<Difference> {
+    let level = published.level?;
+    let published = Published { version: published.version + 1, ..*published };
+    Some(Difference { change: Change::Moved, level, published })
 }
 
 /// The change that makes what is published agree with the finding; none where it does.
@@ -159,6 +169,9 @@ mod tests {
         let ended = year_ended(&raised.published).unwrap();
         assert_eq!((ended.change, ended.level, ended.published.version), (Change::YearEnded, Level::Severe, 2));
         assert_eq!(ended.published.level, None);
+        let along = moved(&raised.published).unwrap();
+        assert_eq!((along.published.level, along.published.version), (Some(Level::Severe), 2), "it only goes along");
+        assert_eq!(moved(&ended.published), None);
         assert_eq!(year_ended(&ended.published), None);
     }
 

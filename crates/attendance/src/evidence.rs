@@ -63,7 +63,7 @@ impl Evidence {
             Measured::Run { days, from } => run_sentence(days, from),
         };
         match change {
-            Change::Raised | Change::Escalated | Change::Reduced => figures,
+            Change::Raised | Change::Escalated | Change::Reduced | Change::Moved => figures,
             Change::Cleared if matches!(self.measured, Measured::Run { .. }) => {
                 format!("The days in a row without leave have ended. {figures}")
             }

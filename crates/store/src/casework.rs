@@ -19,6 +19,8 @@ pub struct CaseChange {
     pub locality: Option<String>,
     /// The school; 0 where none is known.
     pub school_urn: i32,
+    /// Since when the child is on no roll, in days since 1970-01-01; none where it is on one.
+    pub off_roll_since: Option<i32>,
     /// When.
     pub at: i64,
 }
@@ -86,6 +88,10 @@ pub struct KnownCase {
     pub reference: String,
     /// The locality; none where nobody claims it.
     pub locality: Option<String>,
+    /// `open` or `closed`.
+    pub state: String,
+    /// Since when the child is on no roll.
+    pub off_roll_since: Option<i32>,
 }
 
 /// A case as readers see it: without the UPN.
@@ -109,6 +115,8 @@ pub struct CaseRow {
     pub opened_at: i64,
     /// When it last changed.
     pub changed_at: i64,
+    /// Since when the child is on no roll, in days since 1970-01-01.
+    pub off_roll_since: Option<i32>,
 }
 
 /// Which cases; what is none asks nothing.
@@ -135,8 +143,17 @@ pub async fn versions(tx: &mut Tx, alert_ids: &[&str]) -> Result<Vec<(String, i3
 /// # Errors
 /// As the database answers.
 pub async fn cases(tx: &mut Tx, upns: &[i64]) -> Result<Vec<KnownCase>, StoreError> {
-    let rows: Vec<(i64, i64, i16, String, Option<String>)> = dialect::read_many(tx, &CASES, Keys::Big(upns)).await?;
-    let decode = |(id, upn, school_year, reference, locality)| KnownCase { id, upn, school_year, reference, locality };
+    type Row = (i64, i64, i16, String, Option<String>, String, Option<i32>);
+    let rows: Vec<Row> = dialect::read_many(tx, &CASES, Keys::Big(upns)).await?;
+    let decode = |(id, upn, school_year, reference, locality, state, off_roll_since): Row| KnownCase {
+        id,
+        upn,
+        school_year,
+        reference,
+        locality,
+        state,
+        off_roll_since,
+    };
     Ok(rows.into_iter().map(decode).collect())
 }
 
@@ -153,6 +170,7 @@ pub async fn upsert_cases(tx: &mut Tx, rows: &[CaseChange]) -> Result<(), StoreE
             Column::Text(rows.iter().map(|row| row.reference.as_str()).collect()),
             Column::TextOrNull(rows.iter().map(|row| row.locality.as_deref()).collect()),
             Column::Int(rows.iter().map(|row| row.school_urn).collect()),
+            Column::IntOrNull(rows.iter().map(|row| row.off_roll_since).collect()),
             Column::Big(rows.iter().map(|row| row.at).collect()),
         ]
     })
@@ -290,10 +308,11 @@ pub async fn alerts(store: &Store, case_ids: &[i64]) -> Result<Vec<AlertRow>, St
     Ok(rows.into_iter().map(decode_alert).collect())
 }
 
-type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64);
+type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64, Option<i32>);
 
-fn decode((id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at): Row) -> CaseRow {
-    CaseRow { id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at }
+fn decode(row: Row) -> CaseRow {
+    let (id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since) = row;
+    CaseRow { id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since }
 }
 
 type Alert = (i64, String, String, i32, i32, String, String, i16, i32, i32, Vec<u8>, String, i64, i64);
@@ -391,8 +410,8 @@ const VERSIONS: BulkRead = BulkRead {
 
 const CASES: BulkRead = BulkRead {
     doing: "casework.cases",
-    postgres: "SELECT id, upn, school_year, reference, locality FROM child_case WHERE upn = ANY ($1)",
-    sqlite: "SELECT id, upn, school_year, reference, locality FROM child_case
+    postgres: "SELECT id, upn, school_year, reference, locality, state, off_roll_since FROM child_case WHERE upn = ANY ($1)",
+    sqlite: "SELECT id, upn, school_year, reference, locality, state, off_roll_since FROM child_case
         WHERE upn IN (SELECT value FROM json_each($1))",
 };
 

@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         number: 1,
         name: "foundation",
@@ -62,6 +62,12 @@ const STEPS: [Step; 8] = [
         name: "told",
         postgres: include_str!("../migrations/postgres/0008_told.sql"),
         sqlite: include_str!("../migrations/sqlite/0008_told.sql"),
+    },
+    Step {
+        number: 9,
+        name: "off_roll",
+        postgres: include_str!("../migrations/postgres/0009_off_roll.sql"),
+        sqlite: include_str!("../migrations/sqlite/0009_off_roll.sql"),
     },
 ];
 

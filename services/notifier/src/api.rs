@@ -5,7 +5,7 @@ use crate::access::{self, Localities};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use attendance::rule::Level;
-use attendance::{Session, Timestamp, Urn};
+use attendance::{Day, Session, Timestamp, Urn};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
@@ -61,6 +61,7 @@ struct Case {
     level: Option<&'static str>,
     opened_at: String,
     changed_at: String,
+    off_roll_since: Option<String>,
     alerts: Vec<Alert>,
 }
 
@@ -191,6 +192,7 @@ fn case(policy: &Policy, row: CaseRow, alerts: Vec<AlertRow>) -> Case {
         level: level_text(row.level),
         opened_at: Timestamp::from_micros(row.opened_at).to_string(),
         changed_at: Timestamp::from_micros(row.changed_at).to_string(),
+        off_roll_since: row.off_roll_since.map(|days| Day::from_days(days).to_string()),
         alerts: alerts.into_iter().map(alert).collect(),
     }
 }

@@ -4,6 +4,7 @@
 use crate::change::{Checked, check};
 use crate::message::Told;
 use crate::metrics::IntakeLabel;
+use crate::moved::Moved;
 use crate::order::order;
 use crate::random::{self, Random};
 use attendance::Timestamp;
@@ -37,11 +38,14 @@ pub(crate) struct Tally {
 /// A child and a school year: one case.
 pub(crate) type CaseKey = (i64, i16);
 
-/// A case, known or just made.
+/// A case after the changes, and what it was before them.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) id: i64,
     pub(crate) reference: String,
+    /// The locality that it belongs to; none where nobody claims it.
+    pub(crate) locality: Option<String>,
+    pub(crate) moved: Moved,
 }
 
 pub(crate) fn store_error(error: StoreError) -> WorkError {
@@ -113,13 +117,19 @@ impl Applying<'_> {
                 (None, Some(row)) => row.reference.clone(),
                 (None, None) => random::reference(self.random).map_err(|error| WorkError::Unavailable(error.into()))?,
             };
-            let locality = self.locality(change).map(str::to_owned);
+            let off_roll_since = (change.raw.off_roll_since != 0).then_some(change.raw.off_roll_since);
+            let locality = match known.get(&key) {
+                // A child on no roll stays with those who look for it.
+                Some(case) if off_roll_since.is_some() => case.locality.clone(),
+                _ => self.locality(change).map(str::to_owned),
+            };
             tally.unclaimed += u64::from(locality.is_none());
             let school_urn = crate::change::number(change.raw.school_urn);
-            let (upn, school_year) = key;
-            let row = CaseChange { upn, school_year, reference, locality, school_urn, at: self.now.micros() };
+            let ((upn, school_year), at) = (key, self.now.micros());
+            let row = CaseChange { upn, school_year, reference, locality, school_urn, off_roll_since, at };
             rows.insert(key, row);
         }
+        let before = known.clone();
         let is_new = rows.keys().any(|key| !known.contains_key(key));
         let rows: Vec<CaseChange> = rows.into_values().collect();
         casework::upsert_cases(tx, &rows).await.map_err(store_error)?;
@@ -128,13 +138,15 @@ impl Applying<'_> {
         }
         let case = |row: &CaseChange| {
             let key = (row.upn, row.school_year);
-            known.remove(&key).map(|KnownCase { id, reference, .. }| (key, Case { id, reference }))
+            let moved = Moved::between(before.get(&key), row);
+            let KnownCase { id, reference, .. } = known.remove(&key)?;
+            Some((key, Case { id, reference, locality: row.locality.clone(), moved }))
         };
         Ok(rows.iter().filter_map(case).collect())
     }
 
     /// The locality that a change's case belongs to; none where nobody claims it.
-    pub(crate) fn locality(&self, change: &Checked) -> Option<&str> {
+    fn locality(&self, change: &Checked) -> Option<&str> {
         self.in_force.policy.locality_of(Some(change.raw.home_locality.as_str()), change.school())
     }
 

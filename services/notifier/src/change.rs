@@ -56,7 +56,7 @@ impl Checked {
     pub(crate) fn alert_row(&self, case_id: i64, at: i64) -> AlertRow {
         let raw = &self.raw;
         let state = match self.change {
-            Change::Raised | Change::Escalated | Change::Reduced => "open",
+            Change::Raised | Change::Escalated | Change::Reduced | Change::Moved => "open",
             Change::Cleared | Change::Withdrawn | Change::YearEnded => "closed",
         };
         AlertRow {

@@ -15,6 +15,7 @@ mod history;
 mod intake;
 mod message;
 mod metrics;
+mod moved;
 mod news;
 mod order;
 mod problem;

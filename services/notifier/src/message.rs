@@ -14,6 +14,9 @@ pub struct Message {
     pub school: String,
     /// The locality; none where nobody claims the case.
     pub locality: Option<String>,
+    /// That the child has moved, or is on no roll, in one sentence.
+    #[serde(default)]
+    pub moved: Option<String>,
     /// What changed: each alert once, the gravest first.
     pub changes: Vec<Said>,
     /// Where to read more.
@@ -52,7 +55,8 @@ impl Said {
             if earlier.version > later.version {
                 continue;
             }
-            let goes_on = [Change::Escalated, Change::Reduced].iter().any(|change| change.text() == later.change);
+            let goes_on =
+                [Change::Escalated, Change::Reduced, Change::Moved].iter().any(|change| change.text() == later.change);
             if earlier.change == Change::Raised.text() && goes_on {
                 later.change.clone_from(&earlier.change);
             }
@@ -67,7 +71,7 @@ impl Said {
         let level = Level::ALL.into_iter().find(|level| level_words(*level) == self.level).map_or(0, Level::number);
         match Change::parse(&self.change) {
             Some(Change::Raised | Change::Escalated) => 20 + level,
-            Some(Change::Reduced) => 10 + level,
+            Some(Change::Reduced | Change::Moved) => 10 + level,
             Some(Change::Cleared | Change::Withdrawn | Change::YearEnded) | None => level,
         }
     }
@@ -194,6 +198,7 @@ pub(crate) fn change(change: proto::v1::Change) -> Option<Change> {
         Raw::Cleared => Some(Change::Cleared),
         Raw::Withdrawn => Some(Change::Withdrawn),
         Raw::YearEnded => Some(Change::YearEnded),
+        Raw::Moved => Some(Change::Moved),
         Raw::Erased | Raw::Unspecified => None,
     }
 }
@@ -204,6 +209,7 @@ pub(crate) fn sample(change: Change) -> Message {
         reference: "7KQM2XRT".into(),
         school: "Hill First School".into(),
         locality: Some("North".into()),
+        moved: None,
         changes: vec![Said {
             alert: "a".into(),
             version: 1,
@@ -237,7 +243,7 @@ mod tests {
             assert_eq!(told_now.kind(), format!("alert.{}", change.text()));
             assert!(told.insert(subject) && told.insert(text));
         }
-        assert_eq!(told.len(), 12);
+        assert_eq!(told.len(), 14);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::apply::{Applying, Case, CaseKey, Tally, store_error};
 use crate::change::Checked;
 use crate::message::{Message, Said, level_words};
 use crate::metrics::IntakeLabel;
+use crate::moved::{Owner, Side};
 use crate::news::{self, News};
 use crate::storm::Hour;
 use attendance::Session;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 struct Group<'a> {
     case: &'a Case,
     receiver: &'a str,
+    side: Side,
     changes: Vec<&'a Checked>,
 }
 
@@ -67,25 +69,31 @@ impl Applying<'_> {
         for change in changes {
             let key = (change.upn, change.school_year);
             let Some(case) = cases.get(&key) else { continue };
-            if self.news(change) == News::Old {
+            // A move within a team's own locality is no news to it.
+            let stays = change.change == Change::Moved && !case.moved.is_news();
+            if stays || self.news(change) == News::Old {
                 tally.changes.push(IntakeLabel::Silent);
                 continue;
             }
-            let facts = Facts {
-                locality: self.locality(change),
-                level: change.level,
-                rule: &change.raw.rule,
-                change: change.change,
+            let decide = |locality| {
+                let (level, rule) = (change.level, change.raw.rule.as_str());
+                self.in_force.policy.notify.routes.decide(&Facts { locality, level, rule, change: change.change })
             };
-            let decision = self.in_force.policy.notify.routes.decide(&facts);
-            if decision.receivers().is_empty() {
+            let now = decide(case.locality.as_deref());
+            // Who had the case hears that it is gone.
+            let before = case.moved.from.as_ref().map(|Owner(from)| decide(from.as_deref()));
+            let before = before.iter().flat_map(|decision| decision.receivers().iter().copied());
+            let gone =
+                before.filter(|receiver| !now.receivers().contains(receiver)).map(|receiver| (receiver, Side::Old));
+            let told: Vec<_> = now.receivers().iter().map(|receiver| (*receiver, Side::New)).chain(gone).collect();
+            if told.is_empty() {
                 tally.changes.push(IntakeLabel::Unrouted);
             }
-            for receiver in decision.receivers() {
+            for (receiver, side) in told {
                 let place = *places.entry((key, receiver)).or_insert(groups.len());
                 match groups.get_mut(place) {
                     Some(group) => group.changes.push(change),
-                    None => groups.push(Group { case, receiver, changes: vec![change] }),
+                    None => groups.push(Group { case, receiver, side, changes: vec![change] }),
                 }
             }
         }
@@ -132,7 +140,8 @@ impl Applying<'_> {
         Message {
             reference: reference.clone(),
             school: school.map_or_else(|| "school not known".to_owned(), |school| school.name.clone()),
-            locality: newest.and_then(|change| self.locality(change)).map(str::to_owned),
+            locality: group.case.locality.clone(),
+            moved: group.case.moved.sentence(group.case.locality.as_deref(), group.side),
             changes: Said::in_order(group.changes.iter().map(|change| self.said(change))),
             link: policy.notify.link.as_ref().map(|link| link.replace("{reference}", reference)),
             said_at: self.now.to_string(),

@@ -232,7 +232,7 @@ fn published_row(part: i32, decided: &crate::effects::Decided) -> PublishedRow {
         level: alert.published.level.map_or(0, |level| i16::from(level.number())),
         since: alert.published.since.number(),
         raised_at: decided.as_of.number(),
-        body: Vec::new(),
+        body: alert.place.clone(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is due without an event: pupils that a take-over folded, all that an older rule set judged, and alerts of a school year that
-//! is over. Taken a step at a time, through the same judge and the same kind of transaction.
+//! What is due without an event: pupils that a take-over folded, all that an older rule set judged, alerts of a school year that is
+//! over, and children who move by their roster's days. Taken a step at a time, through the same judge and the same kind of transaction.
 
 use crate::batch::nothing_of;
 use crate::effects::{Effects, Moment, decide};
@@ -26,6 +26,13 @@ impl Partition {
             let open = self.memory.pupils.iter().filter(|(_, pupil)| pupil.has_open_before(present));
             self.memory.due.extend(open.map(|(upn, _)| *upn).collect::<Vec<_>>());
             self.years_ended_before = Some(present);
+        }
+        // Once a day: a child whose last day on a roll has passed, or whose first has come, moves without an event.
+        let today = self.as_of().day();
+        if self.placed_on != Some(today) {
+            let moved = self.memory.pupils.iter().filter(|(_, pupil)| pupil.has_moved(present, today));
+            self.memory.due.extend(moved.map(|(upn, _)| *upn).collect::<Vec<_>>());
+            self.placed_on = Some(today);
         }
         let step: Vec<Upn> = self.memory.due.iter().copied().take(STEP).collect();
         if step.is_empty() {

@@ -2,6 +2,7 @@
 //! holds, erasures. Values only; `commit` writes them.
 
 use crate::memory::Cause;
+use crate::place::Place;
 use crate::pupil::{PublishedAlert, Pupil, Wanted};
 use attendance::alert::Change;
 use attendance::evidence::Evidence;
@@ -132,8 +133,10 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         received_at: cause.register.map_or(0, |(_, at)| at.micros()),
         caused_by: cause.session.map_or(0, Session::number),
         history: cause.origin == Some(Origin::History),
+        off_roll_since: pupil.roster.off_roll_since(day).map_or(0, attendance::Day::days),
     };
-    let published = PublishedAlert { year, rule, alert, published };
+    let place = Place::to_bytes(Place::of(&pupil.roster, day).as_ref());
+    let published = PublishedAlert { year, rule, alert, published, place };
     Decided { upn, published, as_of: moment.as_of, message }
 }
 
@@ -145,6 +148,7 @@ fn change_number(change: Change) -> v1::Change {
         Change::Cleared => v1::Change::Cleared,
         Change::Withdrawn => v1::Change::Withdrawn,
         Change::YearEnded => v1::Change::YearEnded,
+        Change::Moved => v1::Change::Moved,
     }
 }
 

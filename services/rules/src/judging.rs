@@ -2,6 +2,7 @@
 
 use crate::effects::{Decided, Effects, Moment, decide};
 use crate::memory::{Cause, Memory};
+use crate::place::Place;
 use attendance::alert::Direction;
 use attendance::record::YearRecord;
 use attendance::{SchoolYear, Upn};
@@ -30,9 +31,10 @@ pub(crate) fn judge(
         }
         let mut wanted = Vec::new();
         for year in earlier {
-            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly));
+            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly, None));
         }
-        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any));
+        let place = Place::of(&pupil.roster, moment.as_of.day());
+        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any, place.as_ref()));
         wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause)).collect::<Vec<Decided>>()
     }));
     match judged {

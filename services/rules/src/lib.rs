@@ -14,6 +14,7 @@ mod judging;
 mod memory;
 mod metrics;
 mod partition;
+mod place;
 mod pupil;
 mod relay;
 mod restore;

@@ -56,6 +56,7 @@ impl Label for ChangeLabel {
         Self(v1::Change::Cleared),
         Self(v1::Change::Withdrawn),
         Self(v1::Change::YearEnded),
+        Self(v1::Change::Moved),
     ];
 
     fn text(self) -> &'static str {
@@ -66,6 +67,7 @@ impl Label for ChangeLabel {
             v1::Change::Cleared => "cleared",
             v1::Change::Withdrawn => "withdrawn",
             v1::Change::YearEnded => "year-ended",
+            v1::Change::Moved => "moved",
             v1::Change::Erased | v1::Change::Unspecified => "other",
         }
     }

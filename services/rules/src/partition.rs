@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use installation::InForce;
 
-use attendance::{SchoolYear, Session, Timestamp, Upn};
+use attendance::{Day, SchoolYear, Session, Timestamp, Upn};
 use rustc_hash::FxHashSet;
 use service::clock::Clock;
 use std::collections::VecDeque;
@@ -74,6 +74,8 @@ pub(crate) struct Partition {
     pub(crate) judged_version: i64,
     /// The school year before which alerts were looked at and ended; none since the take-over.
     pub(crate) years_ended_before: Option<SchoolYear>,
+    /// The day on which it was looked at where children are; none since the take-over.
+    pub(crate) placed_on: Option<Day>,
     /// When pupils were held, within the last hour: microseconds.
     pub(crate) held_lately: Vec<i64>,
 }
@@ -107,6 +109,7 @@ impl Partition {
             undecoded: FxHashSet::default(),
             judged_version: 0,
             years_ended_before: None,
+            placed_on: None,
             held_lately: Vec::new(),
         }
     }

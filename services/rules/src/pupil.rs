@@ -1,13 +1,14 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
-use attendance::alert::{Difference, Direction, Published, difference, year_ended};
+use crate::place::Place;
+use attendance::alert::{Difference, Direction, Published, difference, moved, year_ended};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
 use attendance::judge::{Finding, Fold, History, Measured};
 use attendance::mark::Revision;
 use attendance::record::{Applied, Record, YearRecord};
 use attendance::rule::{Level, RuleId};
-use attendance::{Mark, SchoolYear, Session, Upn, Urn};
+use attendance::{Day, Mark, SchoolYear, Session, Upn, Urn};
 use installation::InForce;
 use store::published::PublishedRow;
 use uuid::Uuid;
@@ -23,6 +24,8 @@ pub(crate) struct PublishedAlert {
     pub(crate) rule: RuleId,
     pub(crate) alert: Uuid,
     pub(crate) published: Published,
+    /// Where the child was when it was published, as [`Place::to_bytes`] has it.
+    pub(crate) place: Vec<u8>,
 }
 
 impl PublishedAlert {
@@ -32,6 +35,7 @@ impl PublishedAlert {
         Ok(Self {
             year: SchoolYear::beginning(row.school_year),
             rule: RuleId::parse(&row.rule).map_err(|_| "a rule without a name")?,
+            place: row.body.clone(),
             alert: Uuid::parse_str(&row.alert_id).map_err(|_| "an alert without an id")?,
             published: Published {
                 level: u8::try_from(row.level).ok().and_then(Level::from_number),
@@ -111,8 +115,14 @@ impl Pupil {
         self.roster_unwritten = Unwritten::Yes;
     }
 
-    /// What is wanted and not yet published, for a school year.
-    pub(crate) fn judge(&mut self, year: SchoolYear, in_force: &InForce, direction: Direction) -> Vec<Wanted> {
+    /// What is wanted and not yet published, for a school year; where the child is may be known.
+    pub(crate) fn judge(
+        &mut self,
+        year: SchoolYear,
+        in_force: &InForce,
+        direction: Direction,
+        place: Option<&Place>,
+    ) -> Vec<Wanted> {
         let Some(present) = self.record.year(year) else {
             return Vec::new();
         };
@@ -125,7 +135,10 @@ impl Pupil {
         let rules = in_force.policy.rules.rules();
         for (finding, rule) in cached_fold.fold.findings(&history, in_force.standard()).zip(rules) {
             let published = self.published.iter().find(|held| held.year == year && held.rule == rule.id);
-            if let Some(difference) = difference(published.map(|held| &held.published), &finding, direction) {
+            let difference = difference(published.map(|held| &held.published), &finding, direction);
+            // An alert that nothing else is said of goes along with a child that has moved.
+            let elsewhere = published.filter(|held| place.is_some() && held.place != Place::to_bytes(place));
+            if let Some(difference) = difference.or_else(|| moved(&elsewhere?.published)) {
                 let evidence = Evidence::of(&finding, &history);
                 wanted.push(Wanted { year, rule: rule.id.clone(), difference, evidence });
             }
@@ -133,6 +146,14 @@ impl Pupil {
         wanted.extend(self.of_rules_no_more(year, in_force, &history));
         self.fold = cached;
         wanted
+    }
+
+    /// Whether an alert of a school year is open that was published where the child is no more.
+    pub(crate) fn has_moved(&self, year: SchoolYear, day: Day) -> bool {
+        let open = || self.published.iter().filter(|held| held.year == year && held.published.level.is_some());
+        let Some(place) = open().next().and_then(|_| Place::of(&self.roster, day)) else { return false };
+        let place = Place::to_bytes(Some(&place));
+        open().any(|held| held.place != place)
     }
 
     /// The ends of the alerts that are open in school years before this one.

@@ -41,7 +41,7 @@ impl Partition {
         }
         self.load_outbox().await?;
         self.judged_version = 0;
-        self.years_ended_before = None;
+        (self.years_ended_before, self.placed_on) = (None, None);
         self.last_pass = now;
         service::fault::point("rules.restore.after_load");
         Ok(start)

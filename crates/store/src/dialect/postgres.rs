@@ -140,19 +140,20 @@ ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
 /// Cases after a number, by localities (a JSON list), level and state.
 pub(crate) const CASE_LIST: &str = "
-SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at FROM child_case
+SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since FROM child_case
 WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT jsonb_array_elements_text(CAST($2 AS text)::jsonb)))
     AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
 ORDER BY id LIMIT $5";
 
 pub(crate) const CASE_UPSERT: &str = "
-INSERT INTO child_case (upn, school_year, reference, locality, school_urn, state, level, opened_at, changed_at)
-SELECT upn, school_year, reference, locality, school_urn, 'open', 0, at, at
-FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::bigint[])
-    AS given (upn, school_year, reference, locality, school_urn, at)
+INSERT INTO child_case (upn, school_year, reference, locality, school_urn, off_roll_since, state, level, opened_at, changed_at)
+SELECT upn, school_year, reference, locality, school_urn, off_roll_since, 'open', 0, at, at
+FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::bigint[])
+    AS given (upn, school_year, reference, locality, school_urn, off_roll_since, at)
 ORDER BY upn, school_year
 ON CONFLICT (upn, school_year) DO UPDATE SET
-    locality = excluded.locality, school_urn = excluded.school_urn, changed_at = excluded.changed_at";
+    locality = excluded.locality, school_urn = excluded.school_urn, off_roll_since = excluded.off_roll_since,
+    changed_at = excluded.changed_at";
 
 pub(crate) const ALERT_UPSERT: &str = "
 INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,

@@ -9,7 +9,8 @@ use crate::backend::Backend;
 
 fn case(upn: i64, locality: Option<&str>) -> CaseChange {
     let reference = format!("REF{upn:05}");
-    CaseChange { upn, school_year: 2025, reference, locality: locality.map(str::to_owned), school_urn: 9, at: 1 }
+    let locality = locality.map(str::to_owned);
+    CaseChange { upn, school_year: 2025, reference, locality, school_urn: 9, off_roll_since: Some(7), at: 1 }
 }
 
 fn alert(case_id: i64, id: &str, level: i16, state: &str) -> AlertRow {
@@ -55,7 +56,7 @@ async fn with_case(backend: &Backend, upn: i64, locality: Option<&str>, alert_id
     casework::upsert_cases(&mut tx, &[case(upn, locality)]).await.unwrap();
     let known = only_case(&mut tx, upn).await;
     assert_eq!((known.upn, known.school_year, known.reference), (upn, 2025, format!("REF{upn:05}")));
-    assert_eq!(known.locality.as_deref(), locality);
+    assert_eq!((known.locality.as_deref(), known.off_roll_since), (locality, Some(7)));
     casework::upsert_alerts(&mut tx, &[alert(known.id, alert_id, 2, "open")]).await.unwrap();
     casework::settle(&mut tx, &[known.id]).await.unwrap();
     tx.commit().await.unwrap();

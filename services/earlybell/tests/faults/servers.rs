@@ -37,6 +37,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         run: |world, rounds| Box::pin(silence(world, rounds)),
     },
     Fault {
+        name: "another rule set, and back, while commits are refused",
+        rounds: [3, 10],
+        on: On::Plain,
+        run: |world, rounds| Box::pin(rule_sets(world, rounds)),
+    },
+    Fault {
         name: "serialisation failures (40001)",
         rounds: [3, 10],
         on: On::Plain,
@@ -137,11 +143,16 @@ async fn silence(world: &mut World, rounds: u32) {
     }
 }
 
-/// Every other transaction that moves a position is refused with this code, for a while.
-async fn refusals(world: &mut World, rounds: u32, code: &str) {
-    let mut connection = PgConnection::connect(&world.installation.database).await.unwrap();
-    let function = format!(
-        "CREATE SEQUENCE refused;
+/// Every other transaction that moves a position is refused with this code, while it is on.
+struct Refusing {
+    connection: PgConnection,
+}
+
+impl Refusing {
+    async fn with(world: &World, code: &str) -> Self {
+        let mut connection = PgConnection::connect(&world.installation.database).await.unwrap();
+        let function = format!(
+            "CREATE SEQUENCE refused;
          CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             IF random() < 0.5 THEN
                 PERFORM nextval('refused');
@@ -149,18 +160,60 @@ async fn refusals(world: &mut World, rounds: u32, code: &str) {
             END IF;
             RETURN NEW;
          END $$"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(function)).execute(&mut connection).await.unwrap();
-    for _ in 0..rounds {
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(function)).execute(&mut connection).await.unwrap();
+        Self { connection }
+    }
+
+    async fn on(&mut self) {
         let trigger = "CREATE TRIGGER refuse BEFORE UPDATE ON position FOR EACH ROW EXECUTE FUNCTION refuse()";
-        sqlx::raw_sql(trigger).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(trigger).execute(&mut self.connection).await.unwrap();
+    }
+
+    async fn off(&mut self) {
+        sqlx::raw_sql("DROP TRIGGER refuse ON position").execute(&mut self.connection).await.unwrap();
+    }
+
+    /// Whether so many were refused in all.
+    async fn refused(mut self, least: u32, world: &mut World) {
+        let refused = sqlx::query_scalar("SELECT last_value FROM refused").fetch_one(&mut self.connection);
+        let refused: i64 = refused.await.unwrap();
+        if refused < i64::from(least) {
+            world.problems.push(format!("only {refused} transactions were refused"));
+        }
+    }
+}
+
+async fn refusals(world: &mut World, rounds: u32, code: &str) {
+    let mut refusing = Refusing::with(world, code).await;
+    for _ in 0..rounds {
+        refusing.on().await;
         let sending = world.begin(12);
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        sqlx::raw_sql("DROP TRIGGER refuse ON position").execute(&mut connection).await.unwrap();
+        refusing.off().await;
         world.arrived(sending).await;
     }
-    let refused: i64 = sqlx::query_scalar("SELECT last_value FROM refused").fetch_one(&mut connection).await.unwrap();
-    if refused < i64::from(rounds) * 3 {
-        world.problems.push(format!("only {refused} transactions were refused"));
+    refusing.refused(rounds * 3, world).await;
+}
+
+/// Everybody is judged anew, twice a round, while half of the commits fail: what judging remembers must not run ahead of them.
+async fn rule_sets(world: &mut World, rounds: u32) {
+    let path = world.installation.folder.path().join("rules.toml");
+    let own = std::fs::read_to_string(&path).unwrap();
+    let other = own.replace("persistent = \"10%\"", "persistent = \"6%\"");
+    assert_ne!(own, other);
+    let mut refusing = Refusing::with(world, "40001").await;
+    for _ in 0..rounds {
+        refusing.on().await;
+        for rules in [&other, &own] {
+            std::fs::write(&path, rules).unwrap();
+            let folder = world.installation.folder.path().to_str().unwrap();
+            world.installation.run(&["apply", folder, "--yes", "--by", "test"]);
+            let sending = world.begin(4);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            world.arrived(sending).await;
+        }
+        refusing.off().await;
     }
+    refusing.refused(rounds * 3, world).await;
 }

@@ -43,6 +43,7 @@ pub(crate) fn change(pupil: u32, version: u32) -> v1::AlertChange {
         received_at: 1_760_000_000_000_000,
         history: false,
         caused_by: as_of,
+        off_roll_since: 0,
     }
 }
 
