@@ -75,6 +75,14 @@ impl Store {
         Ok(About { version, number: (number > 0).then_some(number), now })
     }
 
+    /// Lets a role read and write rows, and change no table and no row of the audit. To be done again after each migration.
+    ///
+    /// # Errors
+    /// As the database answers: it knows no such role, or this user may grant nothing.
+    pub async fn grant(&self, role: &str) -> Result<(), StoreError> {
+        schema::grant(&self.pools, role).await
+    }
+
     /// The version of the database's schema; 0 where `migrate` never ran.
     ///
     /// # Errors

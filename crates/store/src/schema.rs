@@ -100,6 +100,23 @@ pub(crate) async fn migrate(pools: &Pools) -> Result<(), StoreError> {
     migrated.map_err(|error| codes::migration(&error, WANTED))
 }
 
+/// Lets a role read and write rows, and change no table. PostgreSQL only: SQLite has no roles.
+pub(crate) async fn grant(pools: &Pools, role: &str) -> Result<(), StoreError> {
+    let doing = "schema.grant";
+    let Pools::Postgres(pool) = pools else {
+        return Err(StoreError::Unexpected { doing, detail: "this database has no roles".to_owned() });
+    };
+    let role = format!("\"{}\"", role.replace('"', "\"\""));
+    let text = format!(
+        "GRANT USAGE ON SCHEMA public TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+         REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM {role};
+         REVOKE UPDATE, DELETE ON audit FROM {role}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(pool).await.map_err(|error| codes::statement(doing, &error))?;
+    Ok(())
+}
+
 fn migrator(text_of: fn(&Step) -> &'static str) -> Migrator {
     let migrations = STEPS.map(|step| {
         let text = text_of(&step).into_sql_str();

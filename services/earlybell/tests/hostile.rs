@@ -146,7 +146,7 @@ fn wide(ingest: &Ingest, key: &str) {
     let names: Vec<String> = (0..10_000).map(|number| format!("c{number}")).collect();
     status(&send(names.join(",").as_bytes()), 400, "the header lacks school_urn");
     let answer = send(format!("{},{header}", names.join(",")).as_bytes());
-    status(&answer, 422, "nothing of it could be accepted");
+    status(&answer, 422, "it holds no register");
     let answer = send(format!("{},{header}{}{row}", names.join(","), ",".repeat(10_000)).as_bytes());
     assert_eq!((answer.status, &answer.json()["warnings_count"]), (202, &10_001.into()));
     assert!(answer.json()["warnings"].as_array().unwrap().len() <= 1_000, "an answer has a limit");
@@ -315,4 +315,25 @@ async fn without_a_broker_ingest_is_not_ready_says_so_and_is_ready_again_by_itse
     installation.kafka.restart().unwrap();
     support::wait_until(Duration::from_mins(1), "ingest to be ready again", ready).await.unwrap();
     drop(ingest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_asks_too_often_is_told_when_to_come_again_and_delays_no_other() {
+    let installation = Installation::start(1).await;
+    let (hasty, calm) = (
+        installation.key(&["--name", "hasty", "--urn", "900001"]),
+        installation.key(&["--name", "calm", "--urn", "900001"]),
+    );
+    let settings = [("EARLYBELL__INGEST__KEY_REQUESTS", "2")];
+    let ingest = installation.ingest_with(support::free_port().unwrap(), &settings).await;
+    let dry = |key: &str| ingest.send("/v1/registers?dry_run=true", key, "application/json", GOOD);
+    let answers: Vec<Answer> = (0..12).map(|_| dry(&hasty)).collect();
+    let taken = answers.iter().filter(|answer| answer.status == 202).count();
+    assert!((4..=7).contains(&taken), "twice the rate at once, and what comes in meanwhile: {taken}");
+    let refused = answers.last().unwrap();
+    status(refused, 429, "too many requests with this key");
+    assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
+    assert_eq!(dry(&calm).status, 202, "another key does not wait");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(dry(&hasty).status, 202);
 }

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod body;
 mod held;
+mod pace;
 mod problem;
 mod pupils;
 mod registers;
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use body::{Format, Limits};
+use pace::Pace;
 use problem::Problem;
 use prost::Message as _;
 use registers::Sending;
@@ -47,6 +49,7 @@ const OPENAPI: &str = include_str!("../openapi.json");
 pub(crate) struct App {
     shared: Arc<Shared>,
     keys: Keys,
+    pace: Pace,
     rolls: Rolls,
     topic: Arc<str>,
     limits: Limits,
@@ -59,6 +62,7 @@ impl App {
         let size = |size: service::config::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
         Self {
             keys: Keys::new(shared.store.clone(), shared.clock.clone()),
+            pace: Pace::new(settings.key_requests),
             rolls: Rolls::new(shared.store.clone()),
             shared,
             topic,
@@ -101,7 +105,7 @@ async fn post_pupils(State(app): State<Arc<App>>, request: Request) -> Response 
 async fn get_registers(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     timed(&app, async {
-        let access = app.keys.access(&head.headers).await?;
+        let access = admit(&app, &head).await?;
         let shown = held::list(&app.shared, &access, &query(&head.uri)?).await?;
         Ok(Json(shown).into_response())
     })
@@ -112,7 +116,7 @@ async fn get_registers(State(app): State<Arc<App>>, request: Request) -> Respons
 async fn get_installation(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     timed(&app, async {
-        app.keys.access(&head.headers).await?;
+        admit(&app, &head).await?;
         let in_force = Arc::clone(&app.shared.in_force.borrow());
         let clock = &app.shared.clock;
         let newest = app.shared.newest.get().map(|session| session.to_string());
@@ -177,6 +181,17 @@ async fn look_at_rolls(app: &App, marked: &[Marked], answer: &mut Answer) {
     }
 }
 
+/// Who asks, where it does not ask too often.
+async fn admit(app: &App, head: &Parts) -> Result<Access, Problem> {
+    let access = app.keys.access(&head.headers).await?;
+    app.pace.take(access.name(), Instant::now()).map_err(|wait| {
+        let what = "too many requests with this key; send fewer, with more registers in each";
+        let seconds = wait.as_secs() + 1;
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(seconds)
+    })?;
+    Ok(access)
+}
+
 /// A request that may be read, with its body.
 struct Received {
     access: Access,
@@ -188,7 +203,7 @@ struct Received {
 }
 
 async fn receive(app: &App, head: &Parts, body: &mut Body, deadline: Instant) -> Result<Received, Problem> {
-    let access = app.keys.access(&head.headers).await?;
+    let access = admit(app, head).await?;
     let dry_run = is_dry_run(&query(&head.uri)?)?;
     let format = body::format(&head.headers)?;
     let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.turns).acquire_owned()).await;

@@ -4,10 +4,9 @@
 //! done (invariant I-3).
 
 use crate::effects::{Effects, Held};
-use crate::metrics::ChangeLabel;
 use crate::partition::{Partition, work_error};
 use attendance::{Timestamp, Upn};
-use service::metrics::Label;
+use std::collections::BTreeMap;
 use store::held::HeldRow;
 use store::outbox::OutboxRow;
 use store::position::{self, Position, Settled, Written};
@@ -153,14 +152,16 @@ impl Partition {
             self.memory.due.remove(&upn);
         }
         self.shared.metrics.committed(&effects.decided);
+        // A line a register, not a change: a backlog's batch may hold thousands.
+        let mut registers: BTreeMap<&[u8], usize> = BTreeMap::new();
+        for decided in &effects.decided {
+            *registers.entry(&decided.message.register_id).or_default() += 1;
+        }
+        for (id, changes) in registers {
+            let id = uuid::Uuid::from_slice(id).map(|id| id.to_string()).unwrap_or_default();
+            tracing::info!(register.id = id, changes, "alert changes are committed");
+        }
         for decided in effects.decided {
-            tracing::info!(
-                register.id = decided.register_id(),
-                alert.id = %decided.published.alert,
-                alert.rule = decided.message.rule,
-                alert.change = ChangeLabel::of(&decided.message).text(),
-                "an alert change is committed"
-            );
             if let Some(pupil) = self.memory.pupils.get_mut(&decided.upn) {
                 pupil.publish(decided.published);
             }

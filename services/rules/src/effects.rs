@@ -27,13 +27,6 @@ pub(crate) struct Decided {
     pub(crate) message: v1::AlertChange,
 }
 
-impl Decided {
-    /// The register that caused it; empty where none did.
-    pub(crate) fn register_id(&self) -> String {
-        Uuid::from_slice(&self.message.register_id).map(|id| id.to_string()).unwrap_or_default()
-    }
-}
-
 /// What a transaction makes real.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {

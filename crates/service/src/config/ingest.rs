@@ -16,6 +16,8 @@ section! {
         max_body: Size = "16 MiB";
         /// The largest body of a request once it is unpacked.
         max_unpacked: Size = "64 MiB";
+        /// Requests a second with one key, on average; twice as many may come at once. 0: no limit.
+        key_requests: u32 = "200";
         /// Connections at once; further ones wait.
         connections: NonZeroU32 = "512";
         /// The longest that a client may take to send the head of a request.

@@ -128,6 +128,7 @@ macro_rules! from_str {
 }
 
 from_str! {
+    u32: "a whole number";
     NonZeroU16: "a whole number from 1 to 65,535, without the comma";
     NonZeroU32: "a whole number from 1 to 4,294,967,295, without commas";
     SocketAddr: "an address with its port, as 127.0.0.1:9101 or [::]:9101";

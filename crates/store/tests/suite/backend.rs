@@ -40,6 +40,24 @@ impl Backend {
         Store::open(&self.url, options).await.unwrap()
     }
 
+    /// Another store on the same database, as another user (as an address writes it).
+    pub(crate) async fn as_role(&self, role: &str) -> Store {
+        Store::open(&self.url_of(role), &options()).await.unwrap()
+    }
+
+    /// Runs statements without the store, as another user.
+    pub(crate) async fn raw_as(&self, role: &str, sql: &str) -> Result<(), sqlx::Error> {
+        let mut connection = PgConnection::connect(&self.url_of(role)).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    fn url_of(&self, role: &str) -> String {
+        let (scheme, rest) = self.url.split_once("//").unwrap();
+        let (_, server) = rest.split_once('@').unwrap();
+        format!("{scheme}//{role}@{server}")
+    }
+
     /// Runs statements without the store.
     pub(crate) async fn raw(&self, sql: impl Into<String>) -> Result<(), sqlx::Error> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.into()));

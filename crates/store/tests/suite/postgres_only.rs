@@ -58,6 +58,33 @@ async fn a_transaction_whose_session_was_ended_is_never_told_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_of_services_reads_and_writes_rows_and_changes_no_table() {
+    let backend = Backend::postgres().await;
+    backend.raw("DROP ROLE IF EXISTS \"earlybell services\"").await.ok();
+    backend.raw("CREATE ROLE \"earlybell services\" LOGIN").await.unwrap();
+    backend.store.grant("earlybell services").await.unwrap();
+    backend.store.grant("earlybell services").await.unwrap();
+    let unknown = backend.store.grant("nobody").await.unwrap_err().to_string();
+    assert!(unknown.contains("schema.grant"), "{unknown}");
+    let store = backend.as_role("earlybell%20services").await;
+    let held = claimed(&store).await;
+    advanced(&store, &held).await.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let act = store::audit::Act { at: 1, actor: "a".into(), action: "b".into(), upn: None, detail: String::new() };
+    store::audit::append(&mut tx, &act).await.unwrap();
+    tx.commit().await.unwrap();
+    for forbidden in [
+        "CREATE TABLE other (id integer)",
+        "DROP TABLE record",
+        "ALTER TABLE record ADD COLUMN other integer",
+        "DELETE FROM audit",
+    ] {
+        let refused = backend.raw_as("earlybell%20services", forbidden).await.unwrap_err().to_string();
+        assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{forbidden}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_owner_loses_its_lock_on_the_position() {
     let backend = Backend::postgres().await;
     let impatient = Options { idle_in_transaction_timeout: Duration::from_millis(100), ..options() };

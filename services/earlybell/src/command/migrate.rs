@@ -22,6 +22,9 @@ pub(crate) struct Migrate {
     /// first run, the wall's unless told.
     #[arg(long, value_enum)]
     clock: Option<Clock>,
+    /// A role of the database that services connect as, which exists: it may read and write rows, and change no table.
+    #[arg(long, value_name = "ROLE")]
+    grant_to: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -60,6 +63,10 @@ impl Migrate {
         };
         found(&store, partitions, clock).await?;
         println!("database: schema {}, {partitions} partitions", store.schema_version().await?);
+        for role in &self.grant_to {
+            store.grant(role).await.with_context(|| format!("--grant-to {role}"))?;
+            println!("database: {role} may read and write rows, and change no table");
+        }
         store.close().await;
         Ok(partitions)
     }

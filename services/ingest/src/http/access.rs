@@ -43,6 +43,11 @@ impl Access {
         Err(Problem::new(StatusCode::FORBIDDEN, what))
     }
 
+    /// The key's name: one for a key and those that replace it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// As the audit names it.
     pub(crate) fn actor(&self) -> String {
         format!("key {}", self.name)

@@ -175,6 +175,8 @@ fn settings(demo: &Demo, folder: &Path, embedded: Option<&Embedded>) -> anyhow::
         set("RULES__CHECKPOINT_EVERY", "500ms".into());
         set("RULES__BACKLOG_CHECKPOINT_EVERY", "500ms".into());
     }
+    // One key sends a whole county's term within a minute.
+    set("INGEST__KEY_REQUESTS", "0".into());
     set("NOTIFIER__LISTEN", "127.0.0.1:0".into());
     set("NOTIFIER__TICK", "200ms".into());
     Ok(Settings::load(&sources)?)
