@@ -187,7 +187,11 @@ fn what_cannot_be_read_ends_with_a_clear_error() {
     for length in [5, packed.len() / 2, packed.len() - 4] {
         fs::write(run.path("cut.csv.gz"), &packed[..length]).unwrap();
         let told = error(&run.path("cut.csv.gz"));
-        assert!(told.contains("cut.csv.gz: line ") && told.contains("are cut off, or something else follows them; copy or send them again"), "{told}");
+        assert!(
+            told.contains("cut.csv.gz: line ")
+                && told.contains("are cut off, or something else follows them; copy or send them again"),
+            "{told}"
+        );
     }
     let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(HEADER.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     fs::write(run.path("wide.csv"), wide).unwrap();

@@ -4,6 +4,7 @@ use crate::Fault;
 use crate::world::{On, World};
 use rand::Rng;
 use rand::seq::SliceRandom;
+use std::time::Duration;
 use store::record::RecordRow;
 use store::{held, record};
 
@@ -40,9 +41,9 @@ async fn again(world: &mut World) {
     again.shuffle(&mut world.rng);
     let one = again[0].clone();
     again.truncate(300);
-    let sending = world.begin_with(again);
+    let sending = world.begin_with(again, Duration::ZERO);
     world.arrived(sending).await;
-    let sending = world.begin_with(vec![one; 1_000]);
+    let sending = world.begin_with(vec![one; 1_000], Duration::ZERO);
     world.arrived(sending).await;
 }
 

@@ -28,6 +28,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         run: |world, rounds| Box::pin(killed(world, "notifier", rounds)),
     },
     Fault {
+        name: "kill -9 of rules before it wrote, and right after the take-over",
+        rounds: [3, 10],
+        on: On::Plain,
+        run: |world, rounds| Box::pin(killed_again(world, rounds)),
+    },
+    Fault {
         name: "SIGSTOP, SIGCONT of ingest",
         rounds: [3, 20],
         on: On::Plain,
@@ -69,6 +75,21 @@ async fn killed(world: &mut World, service: &'static str, rounds: u32) {
         world.arrived(sending).await;
         // The dead member's session has to end before this one gets partitions: from just before that to well after.
         world.pause(4_000).await;
+    }
+}
+
+/// What the first owner had in memory alone, the next folds from the topic; once it has moved the checkpoint, only its rows tell.
+async fn killed_again(world: &mut World, rounds: u32) {
+    for _ in 0..rounds {
+        let often = world.installation.write_seldom();
+        world.restart("rules", None);
+        world.send(9).await;
+        world.installation.taken(&world.store, EVENTS).await;
+        world.kill("rules");
+        world.installation.undo(often);
+        world.restart("rules", None);
+        world.settled().await;
+        world.kill("rules");
     }
 }
 

@@ -204,14 +204,15 @@ async fn rule_sets(world: &mut World, rounds: u32) {
     assert_ne!(own, other);
     let mut refusing = Refusing::with(world, "40001").await;
     for _ in 0..rounds {
+        world.send(6).await;
+        world.settled().await;
+        // From here on no mark names anybody: who is not judged now never is.
         refusing.on().await;
         for rules in [&other, &own] {
             std::fs::write(&path, rules).unwrap();
             let folder = world.installation.folder.path().to_str().unwrap();
             world.installation.run(&["apply", folder, "--yes", "--by", "test"]);
-            let sending = world.begin(4);
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            world.arrived(sending).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
         }
         refusing.off().await;
     }

@@ -180,18 +180,25 @@ impl World {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Schools begin to send so many registers, each until it is accepted, while the caller does something else; to be awaited by
-    /// [`World::arrived`].
+    /// Schools begin to send so many registers, a few a second and each until it is accepted, while the caller does something else; to
+    /// be awaited by [`World::arrived`].
     pub(crate) fn begin(&mut self, count: usize) -> tokio::task::JoinHandle<Vec<Sending>> {
-        let sendings: Vec<Sending> = self.left.by_ref().take(count).collect();
-        assert!(!sendings.is_empty(), "the stream is too short for so many rounds");
-        self.begin_with(sendings)
+        let sendings = self.next(count);
+        self.begin_with(sendings, Duration::from_millis(80))
     }
 
-    pub(crate) fn begin_with(&self, sendings: Vec<Sending>) -> tokio::task::JoinHandle<Vec<Sending>> {
+    fn next(&mut self, count: usize) -> Vec<Sending> {
+        let sendings: Vec<Sending> = self.left.by_ref().take(count).collect();
+        assert!(!sendings.is_empty(), "the stream is too short for so many rounds");
+        sendings
+    }
+
+    /// These, with a pause before each.
+    pub(crate) fn begin_with(&self, sendings: Vec<Sending>, pause: Duration) -> tokio::task::JoinHandle<Vec<Sending>> {
         let (port, key) = (self.port, self.key.clone());
         tokio::task::spawn_blocking(move || {
             for sending in &sendings {
+                std::thread::sleep(pause);
                 while !post(port, &key, &json(sending)) {
                     std::thread::sleep(Duration::from_millis(100));
                 }
@@ -210,8 +217,10 @@ impl World {
         }
     }
 
+    /// Schools send so many registers, one after the other.
     pub(crate) async fn send(&mut self, count: usize) {
-        let sending = self.begin(count);
+        let sendings = self.next(count);
+        let sending = self.begin_with(sendings, Duration::ZERO);
         self.arrived(sending).await;
     }
 
