@@ -66,7 +66,8 @@ fn a_demonstration_needs_nothing_else_and_ends_as_backtest_does() {
     let messages = files(&folder.path().join("earlybell-demo/messages"));
     let delivered: u64 =
         found["deliveries"].as_object().unwrap().values().map(|of| of["delivered"].as_u64().unwrap()).sum();
-    assert!(delivered > 10 && delivered == found["changes_sent"].as_u64().unwrap(), "{found}");
+    // What changes for a pupil at a moment is one message; that every change is in one is what `verified` says.
+    assert!(delivered > 10 && delivered <= found["changes_sent"].as_u64().unwrap(), "{found}");
     assert_eq!(messages.len() as u64, delivered, "a file a message");
     assert!(messages.iter().all(|text| text.contains("Missed ") || text.contains("without leave")), "{messages:?}");
 
