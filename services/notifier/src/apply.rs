@@ -107,18 +107,18 @@ impl Applying<'_> {
     ) -> Result<BTreeMap<CaseKey, Case>, WorkError> {
         let upns: BTreeSet<i64> = changes.iter().map(|change| change.upn).collect();
         let upns: Vec<i64> = upns.into_iter().collect();
-        let mut known = known(tx, &upns).await?;
+        let before = known(tx, &upns).await?;
         // Of several changes of a case the newest says where the child is.
         let mut rows: BTreeMap<CaseKey, CaseChange> = BTreeMap::new();
         for change in changes {
             let key = (change.upn, change.school_year);
-            let reference = match (known.get(&key), rows.get(&key)) {
+            let reference = match (before.get(&key), rows.get(&key)) {
                 (Some(case), _) => case.reference.clone(),
                 (None, Some(row)) => row.reference.clone(),
                 (None, None) => random::reference(self.random).map_err(|error| WorkError::Unavailable(error.into()))?,
             };
             let off_roll_since = (change.raw.off_roll_since != 0).then_some(change.raw.off_roll_since);
-            let locality = match known.get(&key) {
+            let locality = match before.get(&key) {
                 // A child on no roll stays with those who look for it.
                 Some(case) if off_roll_since.is_some() => case.locality.clone(),
                 _ => self.locality(change).map(str::to_owned),
@@ -129,20 +129,18 @@ impl Applying<'_> {
             let row = CaseChange { upn, school_year, reference, locality, school_urn, off_roll_since, at };
             rows.insert(key, row);
         }
-        let before = known.clone();
-        let is_new = rows.keys().any(|key| !known.contains_key(key));
+        let is_new = rows.keys().any(|key| !before.contains_key(key));
         let rows: Vec<CaseChange> = rows.into_values().collect();
         casework::upsert_cases(tx, &rows).await.map_err(store_error)?;
-        if is_new {
-            known = self::known(tx, &upns).await?;
-        }
-        let case = |row: &CaseChange| {
+        let made = if is_new { Some(known(tx, &upns).await?) } else { None };
+        let now = made.as_ref().unwrap_or(&before);
+        let case = |row: CaseChange| {
             let key = (row.upn, row.school_year);
-            let moved = Moved::between(before.get(&key), row);
-            let KnownCase { id, reference, .. } = known.remove(&key)?;
-            Some((key, Case { id, reference, locality: row.locality.clone(), moved }))
+            let moved = Moved::between(before.get(&key), &row);
+            let CaseChange { reference, locality, .. } = row;
+            Some((key, Case { id: now.get(&key)?.id, reference, locality, moved }))
         };
-        Ok(rows.iter().filter_map(case).collect())
+        Ok(rows.into_iter().filter_map(case).collect())
     }
 
     /// The locality that a change's case belongs to; none where nobody claims it.

@@ -2,7 +2,7 @@
 //! holds, erasures. Values only; `commit` writes them.
 
 use crate::memory::Cause;
-use crate::place::Place;
+use crate::place;
 use crate::pupil::{PublishedAlert, Pupil, Wanted};
 use attendance::alert::Change;
 use attendance::evidence::Evidence;
@@ -128,7 +128,7 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         history: cause.origin == Some(Origin::History),
         off_roll_since: pupil.roster.off_roll_since(day).map_or(0, attendance::Day::days),
     };
-    let place = Place::to_bytes(Place::of(&pupil.roster, day).as_ref());
+    let place = place::of(&pupil.roster, day);
     let published = PublishedAlert { year, rule, alert, published, place };
     Decided { upn, published, as_of: moment.as_of, message }
 }

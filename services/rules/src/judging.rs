@@ -2,7 +2,7 @@
 
 use crate::effects::{Decided, Effects, Moment, decide};
 use crate::memory::{Cause, Memory};
-use crate::place::Place;
+use crate::place;
 use attendance::alert::Direction;
 use attendance::record::YearRecord;
 use attendance::{SchoolYear, Upn};
@@ -31,10 +31,11 @@ pub(crate) fn judge(
         }
         let mut wanted = Vec::new();
         for year in earlier {
-            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly, None));
+            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly, &[]));
         }
-        let place = Place::of(&pupil.roster, moment.as_of.day());
-        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any, place.as_ref()));
+        // Only an open alert can go along.
+        let place = if pupil.has_open(present) { place::of(&pupil.roster, moment.as_of.day()) } else { Vec::new() };
+        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any, &place));
         wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause)).collect::<Vec<Decided>>()
     }));
     match judged {

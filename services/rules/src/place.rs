@@ -3,55 +3,50 @@
 use attendance::enrolment::Roster;
 use attendance::{Day, Urn};
 
-/// Where a child is, by its roster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    school: Option<Urn>,
-    home: String,
-    off_roll_since: Option<Day>,
-}
-
-impl Place {
-    /// On a day; none where no roster names the child: then nothing is known to have changed.
-    pub(crate) fn of(roster: &Roster, day: Day) -> Option<Self> {
-        if roster.enrolments().is_empty() {
-            return None;
-        }
-        Some(Self {
-            school: roster.school(day),
-            home: roster.home_locality(day).unwrap_or_default().to_owned(),
-            off_roll_since: roster.off_roll_since(day),
-        })
+/// School, home and roll on a day, as the published row holds them; nothing where no roster names the child: then nothing is known
+/// to have changed.
+pub(crate) fn of(roster: &Roster, day: Day) -> Vec<u8> {
+    if roster.enrolments().is_empty() {
+        return Vec::new();
     }
-
-    /// As the published row holds it; nothing where it is not known.
-    pub(crate) fn to_bytes(place: Option<&Self>) -> Vec<u8> {
-        let Some(Self { school, home, off_roll_since }) = place else { return Vec::new() };
-        let school = school.map_or(0, Urn::number).to_le_bytes();
-        let since = off_roll_since.map_or(0, Day::days).to_le_bytes();
-        [&school[..], &since, home.as_bytes()].concat()
-    }
+    let school = roster.school(day).map_or(0, Urn::number).to_le_bytes();
+    let off_roll_since = roster.off_roll_since(day).map_or(0, Day::days).to_le_bytes();
+    [&school[..], &off_roll_since, roster.home_locality(day).unwrap_or_default().as_bytes()].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attendance::Timestamp;
+    use attendance::enrolment::{Field, Kind, RosterEntry};
+    use std::collections::BTreeSet;
 
     #[test]
     fn places_that_differ_are_other_bytes_and_none_is_none() {
-        let place = |school: u32, home: &str, since: Option<&str>| Place {
-            school: Urn::new(school).ok(),
-            home: home.to_owned(),
-            off_roll_since: since.map(|day| Day::parse(day).unwrap()),
+        let day = |text: &str| Day::parse(text).unwrap();
+        let place = |school: u32, home: Field<String>, to: Field<Day>| {
+            let mut roster = Roster::default();
+            roster.apply(RosterEntry {
+                school: Urn::new(school).unwrap(),
+                kind: Kind::Main,
+                revised_at: Timestamp::from_micros(1),
+                year_group: Field::Missing,
+                from: Field::Value(day("2025-09-01")),
+                to,
+                groups: Field::Missing,
+                home_locality: home,
+                household: Field::Missing,
+            });
+            of(&roster, day("2025-11-03"))
         };
         let places = [
-            place(900_001, "", None),
-            place(900_002, "", None),
-            place(900_001, "North", None),
-            place(900_001, "", Some("2025-10-01")),
+            place(900_001, Field::Missing, Field::Missing),
+            place(900_002, Field::Missing, Field::Missing),
+            place(900_001, Field::Value("North".to_owned()), Field::Missing),
+            place(900_001, Field::Missing, Field::Value(day("2025-09-30"))),
         ];
-        let bytes: std::collections::BTreeSet<_> = places.iter().map(|place| Place::to_bytes(Some(place))).collect();
-        assert_eq!(bytes.len(), places.len());
-        assert!(bytes.iter().all(|bytes| !bytes.is_empty()) && Place::to_bytes(None).is_empty());
+        assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), places.len());
+        assert!(places.iter().all(|place| !place.is_empty()));
+        assert!(of(&Roster::default(), day("2025-11-03")).is_empty());
     }
 }

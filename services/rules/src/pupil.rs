@@ -1,6 +1,6 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
-use crate::place::Place;
+use crate::place;
 use attendance::alert::{Difference, Direction, Published, difference, moved, year_ended};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
@@ -24,7 +24,7 @@ pub(crate) struct PublishedAlert {
     pub(crate) rule: RuleId,
     pub(crate) alert: Uuid,
     pub(crate) published: Published,
-    /// Where the child was when it was published, as [`Place::to_bytes`] has it.
+    /// Where the child was when it was published, as [`place::of`] has it.
     pub(crate) place: Vec<u8>,
 }
 
@@ -115,13 +115,14 @@ impl Pupil {
         self.roster_unwritten = Unwritten::Yes;
     }
 
-    /// What is wanted and not yet published, for a school year; where the child is may be known.
+    /// What is wanted and not yet published, for a school year; `place` is where the child is, nothing where that
+    /// is not known or does not matter.
     pub(crate) fn judge(
         &mut self,
         year: SchoolYear,
         in_force: &InForce,
         direction: Direction,
-        place: Option<&Place>,
+        place: &[u8],
     ) -> Vec<Wanted> {
         let Some(present) = self.record.year(year) else {
             return Vec::new();
@@ -137,7 +138,7 @@ impl Pupil {
             let published = self.published.iter().find(|held| held.year == year && held.rule == rule.id);
             let difference = difference(published.map(|held| &held.published), &finding, direction);
             // An alert that nothing else is said of goes along with a child that has moved.
-            let elsewhere = published.filter(|held| place.is_some() && held.place != Place::to_bytes(place));
+            let elsewhere = published.filter(|held| !place.is_empty() && held.place != place);
             if let Some(difference) = difference.or_else(|| moved(&elsewhere?.published)) {
                 let evidence = Evidence::of(&finding, &history);
                 wanted.push(Wanted { year, rule: rule.id.clone(), difference, evidence });
@@ -150,10 +151,12 @@ impl Pupil {
 
     /// Whether an alert of a school year is open that was published where the child is no more.
     pub(crate) fn has_moved(&self, year: SchoolYear, day: Day) -> bool {
-        let open = || self.published.iter().filter(|held| held.year == year && held.published.level.is_some());
-        let Some(place) = open().next().and_then(|_| Place::of(&self.roster, day)) else { return false };
-        let place = Place::to_bytes(Some(&place));
-        open().any(|held| held.place != place)
+        if !self.has_open(year) {
+            return false;
+        }
+        let place = place::of(&self.roster, day);
+        let mut open = self.published.iter().filter(|held| held.year == year && held.published.level.is_some());
+        !place.is_empty() && open.any(|held| held.place != place)
     }
 
     /// The ends of the alerts that are open in school years before this one.

@@ -110,7 +110,7 @@ impl Snapshot {
         }
         let mut changes = BTreeMap::new();
         for pupil in self.memory.pupils.values_mut() {
-            for wanted in pupil.judge(year, policy, Direction::Any, None) {
+            for wanted in pupil.judge(year, policy, Direction::Any, &[]) {
                 *changes.entry(wanted.difference.change).or_default() += 1;
             }
         }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use attendance::judge::{Fold, History, Standard};
 use attendance::record::Record;
 use attendance::{Mark, Upn};
-use policy::{Files, Policy};
+use policy::Policy;
 use proto::Event;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -58,23 +58,8 @@ struct Pupil {
 }
 
 /// Seconds of decoding, folding and judging in one thread, each pupil once a session; and what memory a pupil took, in bytes.
-pub(crate) fn fold(county: &County, ground: &Ground, rules: Rules) -> anyhow::Result<(f64, u64)> {
-    let folder = ground.folder.path().join("bare");
-    std::fs::create_dir_all(&folder)?;
-    let rule = format!(
-        "[[rule]]\nid = \"year-to-date\"\ntitle = \"Absence\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = {}\n\
-         levels = {{ at-risk = \"5%\", persistent = \"10%\", severe = \"50%\" }}\n",
-        county.size.minimum
-    );
-    let files = Files {
-        authority: "name = \"Bench\"\ncode = 900\nlocalities = [\"North\"]\n[calendar]\n\
-             term = [{ name = \"autumn\", first = \"2025-09-01\", last = \"2025-12-19\" }]\n"
-            .to_owned(),
-        rules: if rules == Rules::One { rule } else { policy::DEFAULT_RULES.to_owned() },
-        schools: "URN,EstablishmentName\n100000,School\n".to_owned(),
-        localities: "URN,locality\n100000,North\n".to_owned(),
-    };
-    let (policy, _) = Policy::read(&files).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<(f64, u64)> {
+    let (policy, _) = Policy::read(&rules.policy(county)).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
     let mut slices = Vec::new();
     for (number, session) in (0..).zip(county.sessions()?) {

@@ -3,6 +3,7 @@
 use crate::county::County;
 use anyhow::{Context, bail};
 use attendance::Timestamp;
+use policy::Files;
 use service::clock::Clock;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,6 +31,25 @@ pub(crate) enum Rules {
     One,
     /// Those that ship.
     All,
+}
+
+impl Rules {
+    /// A policy with these rules, for the county's schools.
+    pub(crate) fn policy(self, county: &County) -> Files {
+        let rule = format!(
+            "[[rule]]\nid = \"year-to-date\"\ntitle = \"Absence\"\nkind = \"rate\"\nwindow = \"year-to-date\"\n\
+             minimum = {}\nlevels = {{ at-risk = \"5%\", persistent = \"10%\", severe = \"50%\" }}\n",
+            county.size.minimum
+        );
+        Files {
+            authority: "name = \"Bench\"\ncode = 900\nlocalities = [\"North\"]\n[calendar]\n\
+                 term = [{ name = \"autumn\", first = \"2025-09-01\", last = \"2025-12-19\" }]\n"
+                .to_owned(),
+            rules: if self == Self::One { rule } else { policy::DEFAULT_RULES.to_owned() },
+            schools: lines("URN,EstablishmentName", county.schools().map(|urn| format!("{urn},School {urn}"))),
+            localities: lines("URN,locality", county.schools().map(|urn| format!("{urn},North"))),
+        }
+    }
 }
 
 impl Ground {
@@ -61,23 +81,8 @@ impl Ground {
     pub(crate) async fn install(&self, county: &County, rules: Rules) -> anyhow::Result<(String, PathBuf)> {
         let database = self.postgres.create_database().await?;
         let folder = tempfile::tempdir_in(self.folder.path())?.keep();
-        let rule = format!(
-            "[[rule]]\nid = \"year-to-date\"\ntitle = \"Absence\"\nkind = \"rate\"\nwindow = \"year-to-date\"\n\
-             minimum = {}\nlevels = {{ at-risk = \"5%\", persistent = \"10%\", severe = \"50%\" }}\n",
-            county.size.minimum
-        );
-        let files = [
-            (
-                "authority.toml",
-                "name = \"Bench\"\ncode = 900\nlocalities = [\"North\"]\n[calendar]\n\
-                 term = [{ name = \"autumn\", first = \"2025-09-01\", last = \"2025-12-19\" }]\n"
-                    .to_owned(),
-            ),
-            ("rules.toml", if rules == Rules::One { rule } else { policy::DEFAULT_RULES.to_owned() }),
-            ("schools.csv", lines("URN,EstablishmentName", county.schools().map(|urn| format!("{urn},School {urn}")))),
-            ("localities.csv", lines("URN,locality", county.schools().map(|urn| format!("{urn},North")))),
-        ];
-        for (name, text) in files {
+        let Files { authority, rules, schools, localities } = rules.policy(county);
+        for (name, text) in Files::NAMES.into_iter().zip([authority, rules, schools, localities]) {
             fs::write(folder.join(name), text)?;
         }
         let partitions = county.partitions.to_string();

@@ -123,7 +123,7 @@ impl Bench {
         lines.push(bare_line(&format!("limit: {} records upserted once", size.pupils), seconds));
         let mut held = 0;
         for (rules, what) in [(Rules::One, "the same rule"), (Rules::All, "all rules")] {
-            let (seconds, bytes) = bare::fold(&county, &ground, rules)?;
+            let (seconds, bytes) = bare::fold(&county, rules)?;
             held = if held == 0 { bytes } else { held };
             lines.push(bare_line(&format!("limit: fold and judge each mark, one thread, {what}"), seconds));
         }
