@@ -1,6 +1,6 @@
 //! Serving HTTP/1: takes a listener and a router, gives answers until it is told to stop, then lets requests in flight
-//! end. Keeps a bound on connections and on the time that the head of a request may take, so that slow or idle clients
-//! cannot use up the service (axum's own server has neither).
+//! end. Keeps a bound on connections, on the bytes of a head, and on the time that a head may take to come and an answer to be
+//! taken, so that slow or idle clients cannot use up the service (axum's own server has none of these).
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 /// What clients may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest that the head of a request may take; also how long an idle connection stays.
+    /// The longest that the head of a request may take; also how long an idle connection stays, and how long a client may
+    /// take nothing of its answer.
     pub header_timeout: Duration,
     /// Connections at once; further ones wait in the system's queue.
     pub connections: usize,
@@ -24,6 +26,8 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// The most of a request's head, in bytes: the most that a connection holds beside a body.
+const HEAD: usize = 64 << 10;
 /// After a failed accept (no file handles left, above all), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -70,10 +74,13 @@ async fn converse(
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.header_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -131,6 +131,11 @@ fn bombs(ingest: &Ingest, key: &str) {
     status(&send(&[&packed[..], b"and more"].concat()), 400, "broken gzip");
     status(&send(&[0x1F, 0x8B, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]), 400, "broken gzip");
     status(&send(&gzip(b"")), 400, "the body is empty");
+    let nested = (0..4).fold(gzip(&rows()), |inner, _| gzip(&inner));
+    status(&send(&nested), 400, "the file was packed twice");
+    let zip = [&b"PK\x03\x04"[..], &gzip(&rows())].concat();
+    status(&send(&zip), 400, "the file is a zip archive");
+    status(&send(&gzip(&zip)), 400, "the file is a zip archive");
 }
 
 /// A row and a header of 10,000 fields, no text, quotes that never end.
@@ -155,6 +160,9 @@ fn wide(ingest: &Ingest, key: &str) {
     let json = |body: &[u8]| ingest.send("/v1/registers", key, "application/json", body);
     status(&json(&[b'{', 0, b'}']), 400, "no register as JSON");
     status(&json(&[0xFF; 16]), 400, "no register as JSON");
+    for (open, field) in [("[", ""), ("{\"a\":", ""), ("[", "{\"marks\":"), ("{\"a\":", "{\"date\":"), ("[", "{\"date\":")] {
+        status(&json(format!("{field}{}", open.repeat(MIB)).as_bytes()), 400, "no register as JSON");
+    }
     status(&json(GOOD.replace("\"AM\"", "\"AM\", \"session\": \"PM\"").as_bytes()), 400, "duplicate field `session`");
 }
 
@@ -200,7 +208,7 @@ async fn slow_senders_keep_their_turns_for_a_while_only() {
     let register = || ingest.send("/v1/registers", &key, "application/json", GOOD);
     let answer = (0..20).map(|_| register()).find(|answer| answer.status != 202).expect("no turn is left");
     status(&answer, 429, "too many requests are being read");
-    assert!(answer.head.contains("retry-after: 2\r\n") || answer.head.ends_with("retry-after: 2"), "{answer:?}");
+    assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
     assert_eq!(ingest.ask("GET /v1/registers?urn=900001", &[], b"").unwrap().status, 401, "what needs no turn goes on");
     for head in &mut heads {
         let mut answer = String::new();

@@ -29,6 +29,7 @@ use registers::Sending;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::{CommitError, person};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,8 +38,12 @@ use transport::{Header, Outgoing};
 
 /// Requests with a body in memory at once: each may hold several times `ingest.max_unpacked`.
 const AT_ONCE: usize = 8;
+/// Requests that wait for their turn at once; further ones are told at once to come later.
+const WAITING: usize = 256;
 /// How long a request waits for its turn before it is told to come later.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Those who are told to come later come in so many seconds, spread.
+const LATER: u64 = 4;
 /// Of a body that is refused so many times `ingest.max_body` are read on, so that the sender hears why.
 const DRAINED: usize = 8;
 
@@ -55,6 +60,10 @@ pub(crate) struct App {
     limits: Limits,
     timeout: Duration,
     turns: Arc<Semaphore>,
+    /// Of those who read and those who wait.
+    room: Arc<Semaphore>,
+    /// Requests told to come later.
+    sent_away: AtomicU64,
 }
 
 impl App {
@@ -69,7 +78,16 @@ impl App {
             limits: Limits { packed: size(settings.max_body), unpacked: size(settings.max_unpacked) },
             timeout: settings.request_timeout,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            room: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            sent_away: AtomicU64::new(0),
         }
+    }
+
+    /// A request's turn, once it has it.
+    async fn turn(&self) -> Option<Turn> {
+        let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        Some(Turn { _room: room, _turn: turn.ok()?.ok()? })
     }
 }
 
@@ -199,17 +217,23 @@ struct Received {
     format: Format,
     bytes: Vec<u8>,
     /// Held until the request is answered.
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
+}
+
+/// The right to have a body in memory.
+struct Turn {
+    _room: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 async fn receive(app: &App, head: &Parts, body: &mut Body, deadline: Instant) -> Result<Received, Problem> {
     let access = admit(app, head).await?;
     let dry_run = is_dry_run(&query(&head.uri)?)?;
     let format = body::format(&head.headers)?;
-    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.turns).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else {
+    let Some(turn) = app.turn().await else {
         let what = "too many requests are being read just now; send again";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(2));
+        let seconds = 1 + app.sent_away.fetch_add(1, Ordering::Relaxed) % LATER;
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(seconds));
     };
     let bytes = body::read(&head.headers, body, app.limits.packed, deadline).await?;
     Ok(Received { access, dry_run, format, bytes, turn })

@@ -19,8 +19,8 @@ section! {
         /// Requests a second with one key, on average; twice as many may come at once. 0: no limit.
         key_requests: u32 = "200";
         /// Connections at once; further ones wait.
-        connections: NonZeroU32 = "512";
-        /// The longest that a client may take to send the head of a request.
+        connections: NonZeroU32 = "4096";
+        /// The longest that a client may take to send the head of a request, stay idle, or take nothing of its answer.
         header_timeout: Duration = "10s";
         /// The longest that a request may take, its acknowledgements by Kafka included.
         request_timeout: Duration = "30s";

@@ -12,6 +12,12 @@ pub enum FileError {
     /// It is text, but of two bytes a letter.
     #[error("the file is UTF-16; save it as CSV in UTF-8 (Excel calls it \"CSV UTF-8\")")]
     Utf16,
+    /// It is an archive; a workbook is one too.
+    #[error("the file is a zip archive, as Excel workbooks are too; save it as CSV, or send what is in it, plain or gzip")]
+    Zip,
+    /// It is gzip within gzip.
+    #[error("the file was packed twice: there is gzip within the gzip; unpack it once")]
+    PackedTwice,
     /// The first row cannot be read.
     #[error("line {line}: {what}; this first row must name the columns")]
     Header {

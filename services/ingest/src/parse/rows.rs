@@ -236,6 +236,8 @@ impl<R: Read> Rows<R> {
         match self.text(0, self.end) {
             [0xEF, 0xBB, 0xBF, ..] => self.start = 3,
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, _, ..] | [_, 0, ..] => return Err(FileError::Utf16),
+            [b'P', b'K', 3 | 5, ..] => return Err(FileError::Zip),
+            [0x1F, 0x8B, ..] => return Err(FileError::PackedTwice),
             _ => {}
         }
         Ok(())
