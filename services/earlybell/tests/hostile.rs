@@ -160,7 +160,9 @@ fn wide(ingest: &Ingest, key: &str) {
     let json = |body: &[u8]| ingest.send("/v1/registers", key, "application/json", body);
     status(&json(&[b'{', 0, b'}']), 400, "no register as JSON");
     status(&json(&[0xFF; 16]), 400, "no register as JSON");
-    for (open, field) in [("[", ""), ("{\"a\":", ""), ("[", "{\"marks\":"), ("{\"a\":", "{\"date\":"), ("[", "{\"date\":")] {
+    for (open, field) in
+        [("[", ""), ("{\"a\":", ""), ("[", "{\"marks\":"), ("{\"a\":", "{\"date\":"), ("[", "{\"date\":")]
+    {
         status(&json(format!("{field}{}", open.repeat(MIB)).as_bytes()), 400, "no register as JSON");
     }
     status(&json(GOOD.replace("\"AM\"", "\"AM\", \"session\": \"PM\"").as_bytes()), 400, "duplicate field `session`");

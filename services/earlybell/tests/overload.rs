@@ -145,10 +145,8 @@ async fn fifty_times_the_mornings_peak_is_shed_and_nothing_that_was_accepted_is_
     let installation = Installation::start(4).await;
     let key = installation.key(&["--name", "county", "--urn", "900001"]);
     let admin = support::free_port().unwrap();
-    let settings = [
-        ("EARLYBELL__ADMIN__INGEST", &*format!("127.0.0.1:{admin}")),
-        ("EARLYBELL__INGEST__KEY_REQUESTS", "0"),
-    ];
+    let settings =
+        [("EARLYBELL__ADMIN__INGEST", &*format!("127.0.0.1:{admin}")), ("EARLYBELL__INGEST__KEY_REQUESTS", "0")];
     let ingest = installation.ingest_with(support::free_port().unwrap(), &settings).await;
     let until = Instant::now() + LASTS;
     let mut senders = tokio::task::JoinSet::new();
@@ -178,7 +176,13 @@ async fn fifty_times_the_mornings_peak_is_shed_and_nothing_that_was_accepted_is_
         if (answer.status, ready) == (202, Some(200)) { Ok(()) } else { Err(format!("{answer:?}, {ready:?}")) }
     };
     support::wait_until(Duration::from_secs(20), "ingest to accept again", recovered).await.unwrap();
-    println!("{:?}, slowest {:?}, peak {} MiB, accepts after {:?}", heard.statuses, heard.slowest, peak >> 20, begun.elapsed());
+    println!(
+        "{:?}, slowest {:?}, peak {} MiB, accepts after {:?}",
+        heard.statuses,
+        heard.slowest,
+        peak >> 20,
+        begun.elapsed()
+    );
     let store = installation.store().await;
     installation.taken(&store, REGISTERS).await;
     let arrived = arrived(&installation).await;

@@ -13,7 +13,9 @@ pub enum FileError {
     #[error("the file is UTF-16; save it as CSV in UTF-8 (Excel calls it \"CSV UTF-8\")")]
     Utf16,
     /// It is an archive; a workbook is one too.
-    #[error("the file is a zip archive, as Excel workbooks are too; save it as CSV, or send what is in it, plain or gzip")]
+    #[error(
+        "the file is a zip archive, as Excel workbooks are too; save it as CSV, or send what is in it, plain or gzip"
+    )]
     Zip,
     /// It is gzip within gzip.
     #[error("the file was packed twice: there is gzip within the gzip; unpack it once")]
