@@ -1,5 +1,5 @@
 # Everything that a developer types. Set-up is part of each command: a fresh machine needs Rust, nothing else.
-.PHONY: demo demo-real setup test faults bench lint fmt
+.PHONY: demo demo-real setup test faults fuzz bench lint fmt
 
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -27,6 +27,10 @@ test: setup
 # Every fault, all its rounds: about half an hour on 2 cores. Parts of names run those alone: make faults ARGS="kill"
 faults: setup
 	$(CARGO) test -p earlybell --test faults --locked -- --all $(ARGS)
+
+# Every parser of outside bytes, by coverage: an hour unless told otherwise, ARGS="60" a minute each, ARGS="60 values" one of them.
+fuzz:
+	@scripts/fuzz.sh $(or $(ARGS),600)
 
 # The figures of docs/benchmarks.md, in one run: some 15 minutes on 2 cores. ARGS="--alone" leaves the peer out.
 bench: setup

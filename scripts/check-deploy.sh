@@ -10,6 +10,7 @@ export PATH
 # The compose specification's own schema, which check-jsonschema carries along.
 check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 sh -n deploy/make-secrets.sh
+sh -n deploy/postgres/services-role.sh
 bash -n deploy/probe.sh
 # Prometheus' own checker is in no package registry but the system's: it has the last word where it is there.
 if command -v promtool >/dev/null; then promtool check config deploy/prometheus/prometheus.yml >/dev/null; fi

@@ -1,13 +1,13 @@
 //! What schools reach: takes requests, untrusted; answers 202 only after Kafka has acknowledged all that was accepted.
 
-mod access;
-mod answer;
-mod body;
+pub(crate) mod access;
+pub(crate) mod answer;
+pub(crate) mod body;
 mod held;
 mod pace;
-mod problem;
+pub(crate) mod problem;
 mod pupils;
-mod registers;
+pub(crate) mod registers;
 
 use crate::partition::Shared;
 use crate::roll::Rolls;
@@ -106,8 +106,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// What a sending is.
-#[derive(Clone, Copy)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
     Registers,
     Pupils,
 }
@@ -175,10 +175,10 @@ fn is_dry_run(query: &HashMap<String, String>) -> Result<bool, Problem> {
 }
 
 /// What was read of a body: messages to be sent and names to be stored.
-struct Read {
-    messages: Vec<Outgoing>,
+pub(crate) struct Read {
+    pub(crate) messages: Vec<Outgoing>,
     persons: Vec<person::PersonRow>,
-    answer: Answer,
+    pub(crate) answer: Answer,
     marked: Vec<Marked>,
 }
 
@@ -297,16 +297,27 @@ fn read(app: &App, bytes: Vec<u8>, format: Format, kind: Kind, access: &Access) 
     let in_force = Arc::clone(&app.shared.in_force.borrow());
     let (moment, namespace) = (app.shared.moment(), app.shared.namespace);
     let sending = Sending { policy: &in_force.policy, access, moment, namespace };
+    read_plain(&bytes, format, kind, sending, &app.topic)
+}
+
+/// Reads a body that is unpacked. Pure.
+pub(crate) fn read_plain(
+    bytes: &[u8],
+    format: Format,
+    kind: Kind,
+    sending: Sending<'_>,
+    topic: &Arc<str>,
+) -> Result<Read, Problem> {
     let message = |school: Urn, payload, kind: &str| Outgoing {
         headers: vec![
             Header::new("content-type", b"application/protobuf".to_vec()),
             Header::new("kind", kind.as_bytes().to_vec()),
         ],
-        ..Outgoing::keyed(Arc::clone(&app.topic), school.number().to_string(), payload)
+        ..Outgoing::keyed(Arc::clone(topic), school.number().to_string(), payload)
     };
     Ok(match kind {
         Kind::Registers => {
-            let (registers, answer) = registers::read(&bytes, format, sending)?;
+            let (registers, answer) = registers::read(bytes, format, sending)?;
             let of = |(id, register): &(uuid::Uuid, crate::accept::Accepted)| {
                 message(register.school, register.message(*id).encode_to_vec(), "register")
             };
@@ -319,7 +330,7 @@ fn read(app: &App, bytes: Vec<u8>, format: Format, kind: Kind, access: &Access) 
             Read { messages, persons: Vec::new(), answer, marked }
         }
         Kind::Pupils => {
-            let (mut roster, answer) = pupils::read(&bytes, format, sending)?;
+            let (mut roster, answer) = pupils::read(bytes, format, sending)?;
             let persons = std::mem::take(&mut roster.persons);
             let parts = roster.messages(sending);
             let messages = parts.iter().map(|(school, part)| message(*school, part.to_bytes(), "roster")).collect();

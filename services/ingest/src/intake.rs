@@ -180,6 +180,9 @@ fn registers(message: &Message) -> Result<Vec<RawRegister>, Rejected> {
             let registers = registers.map_err(|error| {
                 refused(format!("the bytes are no register as JSON: line {}, column {}", error.line(), error.column()))
             })?;
+            if registers.is_empty() {
+                return Err(refused("the list holds no register".to_owned()));
+            }
             Ok(registers.into_iter().map(RawRegister::from).collect())
         }
         _ => Err(refused("the header `content-type` must be application/protobuf or application/json".to_owned())),

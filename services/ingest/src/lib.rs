@@ -11,6 +11,7 @@ pub mod key;
 pub mod letter;
 mod local_authorities;
 mod metrics;
+pub mod outside;
 pub mod parse;
 mod partition;
 pub mod reason;

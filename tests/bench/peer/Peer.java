@@ -14,10 +14,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
@@ -59,6 +61,7 @@ public final class Peer {
             System.out.println("state " + now + " " + System.currentTimeMillis());
             if (now == KafkaStreams.State.ERROR) stop.countDown();
         });
+        streams.setGlobalStateRestoreListener(new Restoring());
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(30))));
         streams.start();
         stop.await();
@@ -104,6 +107,22 @@ public final class Peer {
 
         @Override
         public void close(String name, Options options) {}
+    }
+
+    /** Says when the restore of stores from their changelogs begins, and when a store has it. */
+    private static final class Restoring implements StateRestoreListener {
+        @Override
+        public void onRestoreStart(TopicPartition partition, String store, long first, long last) {
+            System.out.println("restoring " + System.currentTimeMillis());
+        }
+
+        @Override
+        public void onBatchRestored(TopicPartition partition, String store, long last, long count) {}
+
+        @Override
+        public void onRestoreEnd(TopicPartition partition, String store, long count) {
+            System.out.println("restored " + System.currentTimeMillis());
+        }
     }
 
     /** The rule: absence of possible sessions, 5%, 10% and 50%, from a minimum of possible sessions on. */

@@ -57,8 +57,18 @@ struct Pupil {
     fold: Fold,
 }
 
-/// Seconds of decoding, folding and judging in one thread, each pupil once a session; and what memory a pupil took, in bytes.
-pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<(f64, u64)> {
+/// What the domain alone took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folded {
+    pub(crate) seconds: f64,
+    /// Bytes of memory a pupil, by the growth of the process.
+    pub(crate) memory: u64,
+    /// Bytes a pupil as the database stores them.
+    pub(crate) stored: u64,
+}
+
+/// Decodes, folds and judges in one thread, each pupil once a session.
+pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<Folded> {
     let (policy, _) = Policy::read(&rules.policy(county)).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
     let mut slices = Vec::new();
@@ -84,7 +94,10 @@ pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<(f64, u64)> 
     let seconds = begun.elapsed().as_secs_f64();
     std::hint::black_box(levels);
     let grown = resident()?.saturating_sub(before);
-    Ok((seconds, grown / u64::from(county.size.pupils)))
+    let years = pupils.values().flat_map(|pupil| pupil.record.years());
+    let stored: usize = years.map(|year| proto::year_to_bytes(year).len()).sum();
+    let count = u64::from(county.size.pupils);
+    Ok(Folded { seconds, memory: grown / count, stored: u64::try_from(stored)? / count })
 }
 
 /// This process's memory, in bytes.

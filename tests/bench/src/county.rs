@@ -1,5 +1,6 @@
 //! The marks that are measured with: invented, by arithmetic alone, so that whoever checks can say what every pupil's level is.
 
+use anyhow::Context;
 use attendance::mark::Revision;
 use attendance::rate::Counts;
 use attendance::rule::Level;
@@ -61,6 +62,19 @@ impl County {
         let weekdays = (0..).map(|days| first.plus(days)).filter(|day| day.weekday() < 5);
         let sessions = weekdays.flat_map(|day| [Half::Am, Half::Pm].map(|half| Session::new(day, half)));
         Ok(sessions.take(usize::try_from(self.size.sessions)?).collect())
+    }
+
+    /// The session after the last.
+    pub(crate) fn next_session(&self) -> anyhow::Result<Session> {
+        let longer = Size { sessions: self.size.sessions + 1, ..self.size };
+        Self { size: longer, partitions: self.partitions, places: Vec::new() }.sessions()?.pop().context("no session")
+    }
+
+    /// What a school's register of a session holds.
+    pub(crate) fn marks_of(&self, school: u32, session: u32) -> anyhow::Result<Vec<(String, Code)>> {
+        let first = (school - FIRST_URN) * SCHOOL;
+        let pupils = first..(first + SCHOOL).min(self.size.pupils);
+        pupils.map(|pupil| Ok((Self::upn(pupil)?.text(), code(pupil, session)))).collect()
     }
 
     /// The messages of a session, as ingest cuts them.

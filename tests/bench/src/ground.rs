@@ -14,7 +14,10 @@ use support::{Kafka, KafkaOptions, Postgres};
 use tempfile::TempDir;
 use transport::{Admin, Connection, Producer, ProducerConfig};
 
+/// Partitions of each topic.
+pub(crate) const PARTITIONS: u32 = 16;
 pub(crate) const EVENTS: &str = "attendance.events.v1";
+pub(crate) const REGISTERS: &str = "attendance.registers.v1";
 
 /// Servers, and the program.
 pub(crate) struct Ground {
@@ -86,9 +89,8 @@ impl Ground {
             fs::write(folder.join(name), text)?;
         }
         let partitions = county.partitions.to_string();
-        let policy = folder.to_str().context("the temporary folder has no name in Unicode")?;
         self.run(&database, &folder, &["migrate", "--partitions", &partitions, "--clock", "registers"])?;
-        self.run(&database, &folder, &["apply", policy, "--yes", "--by", "bench"])?;
+        self.apply(&database, &folder)?;
         Ok((database, folder))
     }
 
@@ -107,12 +109,49 @@ impl Ground {
         command
     }
 
-    fn run(&self, database: &str, folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    fn run(&self, database: &str, folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.command(database, folder).args(arguments).output()?;
         if !output.status.success() {
             bail!("earlybell {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        Ok(())
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Puts the folder's policy in force.
+    pub(crate) fn apply(&self, database: &str, folder: &Path) -> anyhow::Result<()> {
+        let policy = folder.to_str().context("the temporary folder has no name in Unicode")?;
+        self.run(database, folder, &["apply", policy, "--yes", "--by", "bench"]).map(drop)
+    }
+
+    /// A key for all schools.
+    pub(crate) fn key(&self, database: &str, folder: &Path) -> anyhow::Result<String> {
+        Ok(self.run(database, folder, &["key", "create", "--name", "bench", "--all-schools"])?.trim().to_owned())
+    }
+
+    /// Starts ingest, and waits until it listens.
+    pub(crate) async fn ingest(&self, database: &str, folder: &Path) -> anyhow::Result<Ingest> {
+        let port = support::free_port()?;
+        let mut command = self.command(database, folder);
+        command
+            .arg("ingest")
+            .env("EARLYBELL__INGEST__LISTEN", format!("127.0.0.1:{port}"))
+            .env("EARLYBELL__INGEST__KEY_REQUESTS", "0")
+            .env("EARLYBELL__ADMIN__INGEST", "127.0.0.1:0");
+        let mut process = Measured::start(&mut command, folder.join("ingest.log"))?;
+        process.says("reading at=", usize::try_from(PARTITIONS)?).await?;
+        Ok(Ingest { process, port })
+    }
+
+    /// Starts the notifier, and waits until it reads.
+    pub(crate) async fn notifier(&self, database: &str, folder: &Path) -> anyhow::Result<Measured> {
+        let mut command = self.command(database, folder);
+        command
+            .arg("notifier")
+            .env("EARLYBELL__NOTIFIER__LISTEN", "127.0.0.1:0")
+            .env("EARLYBELL__ADMIN__NOTIFIER", "127.0.0.1:0");
+        let mut process = Measured::start(&mut command, folder.join("notifier.log"))?;
+        process.says("reading at=", usize::try_from(PARTITIONS)?).await?;
+        Ok(process)
     }
 
     /// The ends of a topic's partitions.
@@ -142,6 +181,12 @@ pub(crate) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     (to.micros() - from.micros()) as f64 / 1e6
 }
 
+/// Ingest, and where it listens.
+pub(crate) struct Ingest {
+    pub(crate) process: Measured,
+    pub(crate) port: u16,
+}
+
 /// A process whose memory and processor time are told at its end; killed when dropped.
 pub(crate) struct Measured {
     child: Child,
@@ -159,6 +204,19 @@ impl Measured {
     /// What it has said so far.
     pub(crate) fn said(&self) -> anyhow::Result<String> {
         Ok(fs::read_to_string(&self.log)?)
+    }
+
+    /// Waits until it has said something so many times.
+    pub(crate) async fn says(&mut self, what: &str, times: usize) -> anyhow::Result<()> {
+        let limit = Instant::now() + Duration::from_mins(2);
+        while self.said()?.matches(what).count() < times {
+            self.runs()?;
+            if Instant::now() > limit {
+                bail!("it never said {what:?}:\n{}", self.said()?);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     /// The most memory it had, in MiB.

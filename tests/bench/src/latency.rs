@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use transport::{Outgoing, Producer, ProducerConfig, partition_of};
 
+pub(crate) const ALERTS: &str = "attendance.alerts.v1";
+
 /// Marks a second.
 const RATE: u32 = 2_000;
 /// Between two sendings.
@@ -55,33 +57,21 @@ pub(crate) async fn compare(
     let ground = Ground::start(program)?;
     let (database, folder) = ground.install(&county, Rules::One).await?;
     let mut process = Measured::start(ground.command(&database, &folder).arg("rules"), folder.join("log"))?;
-    says(&mut process, "reading at=", usize::try_from(partitions)?).await?;
-    let latency = measure(&ground, &mut process, ("attendance.alerts.v1", Kind::Ours), partitions).await?;
+    process.says("reading at=", usize::try_from(partitions)?).await?;
+    let latency = measure(&ground, &mut process, (ALERTS, Kind::Ours), partitions).await?;
     found.push(("ours".to_owned(), latency));
     process.stop()?;
     if let Some(classes) = classes {
         let ground = Ground::start(program)?;
         ground.install(&county, Rules::One).await?;
-        let (mut process, output) = peer::start(&ground, &county, classes, "memory").await?;
-        says(&mut process, "state RUNNING", 1).await?;
+        let output = peer::topic(&ground, &county, "memory").await?;
+        let mut process = peer::start(&ground, &county, classes, "memory")?;
+        process.says("state RUNNING", 1).await?;
         let latency = measure(&ground, &mut process, (&output, Kind::Peers), partitions).await?;
         found.push(("Kafka Streams, memory".to_owned(), latency));
         process.stop()?;
     }
     Ok(found)
-}
-
-/// Waits until a process has said something so many times.
-async fn says(process: &mut Measured, what: &str, times: usize) -> anyhow::Result<()> {
-    let limit = Instant::now() + Duration::from_mins(1);
-    while process.said()?.matches(what).count() < times {
-        process.runs()?;
-        if Instant::now() > limit {
-            bail!("it never said {what:?}:\n{}", process.said()?);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
 }
 
 /// Sends, and measures until each alert has come. The service runs already; `topic` is where its alerts come.
@@ -124,14 +114,19 @@ async fn measure(
         let Some(arrived) = come.get(upn) else { bail!("an alert never came") };
         millis.push(arrived.duration_since(*due).as_secs_f64() * 1_000.0);
     }
+    of_millis(millis)
+}
+
+/// What milliseconds come to.
+pub(crate) fn of_millis(mut millis: Vec<f64>) -> anyhow::Result<Latency> {
     millis.sort_by(f64::total_cmp);
-    let at = |hundredth: usize| millis.get((millis.len() * hundredth / 100).min(millis.len() - 1)).copied();
-    let (p50, p99) = (at(50).context("no alert")?, at(99).context("no alert")?);
-    Ok(Latency { p50, p99, most: millis.last().copied().unwrap_or(p99), alerts: millis.len() })
+    let most = millis.last().copied().context("no alert")?;
+    let at = |hundredth: usize| millis.get(millis.len() * hundredth / 100).copied().unwrap_or(most);
+    Ok(Latency { p50: at(50), p99: at(99), most, alerts: millis.len() })
 }
 
 /// A consumer that has reached the topic's ends.
-async fn at_end(ground: &Ground, topic: &str) -> anyhow::Result<BaseConsumer> {
+pub(crate) async fn at_end(ground: &Ground, topic: &str) -> anyhow::Result<BaseConsumer> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", ground.kafka.brokers())

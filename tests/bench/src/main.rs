@@ -1,8 +1,12 @@
 //! Measures the pipeline beside what people would otherwise use, everything in one run on one machine, and prints tables as
 //! `docs/benchmarks.md` has them. `make bench` builds and runs it.
 
+mod accepting;
 mod bare;
+mod client;
 mod county;
+mod delivered;
+mod england;
 mod ground;
 mod latency;
 mod ours;
@@ -11,13 +15,10 @@ mod peer;
 use anyhow::Context;
 use clap::Parser;
 use county::{County, Size};
-use ground::{Ground, Rules};
-use std::path::PathBuf;
+use ground::{Ground, PARTITIONS, Rules};
+use std::path::{Path, PathBuf};
 
-/// Partitions of the topic.
-const PARTITIONS: u32 = 16;
-
-/// Measures the rules service on a backlog beside a Kafka Streams application, and beside bare loops.
+/// Measures the pipeline beside a Kafka Streams application, and beside bare loops.
 #[derive(Debug, Parser)]
 struct Bench {
     /// The program that is measured, a release build.
@@ -35,6 +36,20 @@ struct Bench {
     /// Passes the peer over.
     #[arg(long)]
     alone: bool,
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Backlog,
+    Latency,
+    Delivered,
+    Http,
+    England,
+    Bytes,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -47,11 +62,82 @@ fn main() -> anyhow::Result<()> {
         ],
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    for size in sizes {
-        runtime.block_on(bench.measure(size))?;
+    if bench.does(Part::Backlog) {
+        for size in sizes {
+            runtime.block_on(bench.measure(size))?;
+        }
     }
-    if bench.pupils.is_none() {
+    if bench.pupils.is_some() {
+        return Ok(());
+    }
+    let program = bench.program()?;
+    if bench.does(Part::Latency) {
         runtime.block_on(bench.latency())?;
+    }
+    if bench.does(Part::Delivered) {
+        runtime.block_on(delivered(&program))?;
+    }
+    if bench.does(Part::Http) {
+        runtime.block_on(http(&program))?;
+    }
+    if bench.does(Part::Bytes) {
+        bytes()?;
+    }
+    if bench.does(Part::England) {
+        runtime.block_on(growth(&program))?;
+    }
+    Ok(())
+}
+
+async fn delivered(program: &Path) -> anyhow::Result<()> {
+    println!("\n## POST to delivered webhook, at 2,000 marks and 100 alerts a second\n");
+    println!("| until | p50, ms | p99, ms | most, ms |\n|---|---:|---:|---:|");
+    for (what, latency) in delivered::stages(program, PARTITIONS).await? {
+        println!("| {what} | {:.1} | {:.1} | {:.1} |", latency.p50, latency.p99, latency.most);
+    }
+    Ok(())
+}
+
+async fn http(program: &Path) -> anyhow::Result<()> {
+    println!("\n## HTTP: marks a second to 202\n");
+    println!("| what | ours | a bare axum handler that discards | share |\n|---|---:|---:|---:|");
+    for (what, accepting::Rates { ours, bare }) in accepting::compare(program, PARTITIONS).await? {
+        println!("| {what} | {ours:.0} | {bare:.0} | {:.0}% |", 100.0 * ours / bare);
+    }
+    Ok(())
+}
+
+fn bytes() -> anyhow::Result<()> {
+    let year = County::new(Size { pupils: 20_000, sessions: 380, minimum: 20 }, PARTITIONS)?;
+    let bare::Folded { memory, stored, .. } = bare::fold(&year, Rules::All)?;
+    println!("\nA pupil's year of 380 sessions: {memory} bytes in memory, {stored} in the database.");
+    Ok(())
+}
+
+async fn growth(program: &Path) -> anyhow::Result<()> {
+    println!("\n## A day (two sessions) of so many pupils\n");
+    println!(
+        "| pupils | marks | domain, one thread, s | accepted (HTTP), s | through rules, s | marks a second | ingest, MiB | rules, MiB | \
+         backlog, one process, s | MiB | two, s | MiB |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    );
+    for pupils in england::SIZES {
+        let day = england::day(program, pupils).await?;
+        let [one, two] = &day.processes;
+        let marks = f64::from(day.pupils) * 2.0;
+        println!(
+            "| {} | {marks:.0} | {:.2} | {:.1} | {:.1} | {:.0} | {} | {} | {:.2} | {} | {:.2} | {} |",
+            day.pupils,
+            day.domain.seconds,
+            day.accepted,
+            day.through,
+            marks / day.through,
+            day.memory.0,
+            day.memory.1,
+            one.seconds,
+            one.peak_mib,
+            two.seconds,
+            two.peak_mib
+        );
     }
     Ok(())
 }
@@ -66,8 +152,16 @@ struct Line {
 }
 
 impl Bench {
+    fn does(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn program(&self) -> anyhow::Result<PathBuf> {
+        self.program.canonicalize().with_context(|| format!("{}", self.program.display()))
+    }
+
     async fn latency(&self) -> anyhow::Result<()> {
-        let program = self.program.canonicalize().with_context(|| format!("{}", self.program.display()))?;
+        let program = self.program()?;
         let classes = if self.alone { None } else { Some(peer::prepare()?) };
         println!("\n## Mark to alert, at 2,000 marks and 100 alerts a second\n");
         println!("| what | p50, ms | p99, ms | most, ms | alerts |\n|---|---:|---:|---:|---:|");
@@ -79,7 +173,7 @@ impl Bench {
     }
 
     async fn measure(&self, size: Size) -> anyhow::Result<()> {
-        let program = self.program.canonicalize().with_context(|| format!("{}", self.program.display()))?;
+        let program = self.program()?;
         let county = County::new(size, PARTITIONS)?;
         let ground = Ground::start(&program)?;
         // The first installation makes the topics.
@@ -101,7 +195,7 @@ impl Bench {
         for (rules, what) in [(Rules::One, "rules, the same rule"), (Rules::All, "rules, all that ship")] {
             let mut best: Option<ours::Done> = None;
             for _ in 0..self.runs.max(1) {
-                let run = ours::backlog(&ground, &county, rules).await?;
+                let run = ours::backlog(&ground, &county, rules, 1).await?;
                 if best.as_ref().is_none_or(|best| run.run.seconds < best.run.seconds) {
                     best = Some(run);
                 }
@@ -118,24 +212,36 @@ impl Bench {
             }
         }
         let done = done.context("no run")?;
-        let ready = ours::ready(&ground, &done, PARTITIONS).await?;
         let (seconds, stored) = bare::upsert(&ground, &done.database).await?;
         lines.push(bare_line(&format!("limit: {} records upserted once", size.pupils), seconds));
         let mut held = 0;
         for (rules, what) in [(Rules::One, "the same rule"), (Rules::All, "all rules")] {
-            let (seconds, bytes) = bare::fold(&county, rules)?;
-            held = if held == 0 { bytes } else { held };
-            lines.push(bare_line(&format!("limit: fold and judge each mark, one thread, {what}"), seconds));
+            let folded = bare::fold(&county, rules)?;
+            held = if held == 0 { folded.memory } else { held };
+            lines.push(bare_line(&format!("limit: fold and judge each mark, one thread, {what}"), folded.seconds));
         }
         print(&lines, marks);
-        println!(
-            "\nReady after a start with these records in the database: {:.2} s from the start of the process,",
-            ready.from_start
-        );
-        println!(
-            "{:.2} s from the assignment. A record: {held} bytes in memory, {stored} in the database.",
-            ready.from_assignment
-        );
+        println!("\nA record: {held} bytes in memory, {stored} in the database.");
+        self.starts(&ground, &county, &done).await
+    }
+
+    /// A start with these records in the database, and one after a kill, beside the peer's.
+    async fn starts(&self, ground: &Ground, county: &County, done: &ours::Done) -> anyhow::Result<()> {
+        println!("\n| start to ready | from the start of the process, s | from the assignment, s |\n|---|---:|---:|");
+        let line = |what: &str, ours::Ready { from_start, from_assignment }| {
+            println!("| {what} | {from_start:.2} | {from_assignment:.2} |");
+        };
+        line("ours, after an ordinary stop", ours::ready(ground, done).await?);
+        line("ours, after kill -9 under load", ours::after_kill(ground, county, done).await?);
+        if !self.alone {
+            let classes = peer::prepare()?;
+            for store in ["memory", "rocksdb-cached"] {
+                line(
+                    &format!("Kafka Streams, {store}, after kill -9 under load"),
+                    peer::after_kill(ground, county, &classes, store).await?,
+                );
+            }
+        }
         Ok(())
     }
 }

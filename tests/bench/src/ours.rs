@@ -2,13 +2,15 @@
 //! alert is published.
 
 use crate::county::County;
-use crate::ground::{EVENTS, Ground, Measured, Rules, now, seconds};
+use crate::ground::{EVENTS, Ground, Measured, PARTITIONS, Rules, now, seconds};
 use anyhow::{Context, bail};
 use attendance::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use store::{Options, Store, outbox, position, published};
+use tokio::task::JoinSet;
+use transport::{ProduceError, Producer, ProducerConfig};
 
 /// What a run gave.
 #[derive(Clone, Debug)]
@@ -29,32 +31,43 @@ pub(crate) struct Done {
     pub(crate) folder: PathBuf,
 }
 
-/// Works the backlog off; then stops in order.
-pub(crate) async fn backlog(ground: &Ground, county: &County, rules: Rules) -> anyhow::Result<Done> {
+/// Works the backlog off with so many processes; then stops in order.
+pub(crate) async fn backlog(ground: &Ground, county: &County, rules: Rules, processes: usize) -> anyhow::Result<Done> {
     let (database, folder) = ground.install(county, rules).await?;
     let store = Store::open(&database, &Options::named("bench")).await?;
     let ends = ground.ends(EVENTS).await?;
-    let mut process = Measured::start(ground.command(&database, &folder).arg("rules"), folder.join("log"))?;
+    let start =
+        |number| Measured::start(ground.command(&database, &folder).arg("rules"), folder.join(format!("log-{number}")));
+    let mut processes: Vec<Measured> = (0..processes).map(start).collect::<anyhow::Result<_>>()?;
     let limit = Instant::now() + Duration::from_mins(10);
-    while !is_done(&store, &ends).await? {
-        process.runs()?;
-        if Instant::now() > limit {
-            bail!("it does not come to an end:\n{}", process.said()?);
+    while !is_done(&store, EVENTS, &ends).await? {
+        for process in &mut processes {
+            process.runs()?;
+            if Instant::now() > limit {
+                bail!("it does not come to an end:\n{}", process.said()?);
+            }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let done = now();
-    let first = first_reading(&process.said()?)?;
-    let start = seconds(process.begun, first);
+    let (mut first, mut peak_mib) = (done, 0);
+    for process in &processes {
+        first = first.min(first_reading(&process.said()?).unwrap_or(done));
+        peak_mib += process.peak_mib()?;
+    }
+    let begun = processes.iter().map(|process| process.begun).min().context("no process")?;
+    let start = seconds(begun, first);
     let seconds = seconds(first, done);
-    let peak_mib = process.peak_mib()?;
-    process.stop()?;
+    for process in processes {
+        process.stop()?;
+    }
     let wrong = if rules == Rules::One { wrong(&store, county).await? } else { 0 };
     Ok(Done { run: Run { seconds, start, peak_mib, wrong }, database, folder })
 }
 
-async fn is_done(store: &Store, ends: &BTreeMap<u32, i64>) -> anyhow::Result<bool> {
-    let rows = position::list(store, EVENTS).await?;
+/// Whether a topic's reader has committed all of it, and every alert is published.
+pub(crate) async fn is_done(store: &Store, topic: &str, ends: &BTreeMap<u32, i64>) -> anyhow::Result<bool> {
+    let rows = position::list(store, topic).await?;
     let reached = |row: &position::Position| {
         u32::try_from(row.part).ok().and_then(|part| ends.get(&part)).is_some_and(|end| row.next_offset == *end)
     };
@@ -98,23 +111,54 @@ pub(crate) struct Ready {
 }
 
 /// Starts the service again on what a run left, and measures until it is ready; it is killed then.
-pub(crate) async fn ready(ground: &Ground, done: &Done, partitions: u32) -> anyhow::Result<Ready> {
+pub(crate) async fn ready(ground: &Ground, done: &Done) -> anyhow::Result<Ready> {
     let log = done.folder.join("ready");
-    let mut process = Measured::start(ground.command(&done.database, &done.folder).arg("rules"), log)?;
-    let limit = Instant::now() + Duration::from_mins(2);
-    loop {
-        let said = process.said()?;
-        let reading: Vec<&str> = said.lines().filter(|line| line.contains("reading at=")).collect();
-        if u32::try_from(reading.len())? >= partitions {
-            let assigned = said.lines().find(|line| line.contains("rebalance ")).context("it had no assignment")?;
-            let last = moment(reading.last().context("nothing was read")?)?;
-            let from_assignment = seconds(moment(assigned)?, last);
-            return Ok(Ready { from_start: seconds(process.begun, last), from_assignment });
+    until_ready(Measured::start(ground.command(&done.database, &done.folder).arg("rules"), log)?).await
+}
+
+/// Kills the service (`kill -9`) while further marks of every pupil come in, and measures as [`ready`] does.
+pub(crate) async fn after_kill(ground: &Ground, county: &County, done: &Done) -> anyhow::Result<Ready> {
+    let command = || {
+        let mut command = ground.command(&done.database, &done.folder);
+        command.arg("rules");
+        command
+    };
+    let mut process = Measured::start(&mut command(), done.folder.join("before-kill"))?;
+    process.says("reading at=", usize::try_from(county.partitions)?).await?;
+    let load = load(ground, county)?;
+    tokio::time::sleep(LOADED).await;
+    process.runs()?;
+    drop(process);
+    let ready = until_ready(Measured::start(&mut command(), done.folder.join("after-kill"))?).await?;
+    drop(load);
+    Ok(ready)
+}
+
+/// How long the load lasts before the kill.
+pub(crate) const LOADED: Duration = Duration::from_secs(4);
+
+/// Sends the session after the county's again and again, a message at a time, until what it gives is dropped.
+pub(crate) fn load(ground: &Ground, county: &County) -> anyhow::Result<JoinSet<Result<(), ProduceError>>> {
+    let producer = Producer::new(&ProducerConfig::new(ground.connection()))?;
+    let number = county.size.sessions;
+    let session = county.next_session()?;
+    let messages = county.messages(number, session, EVENTS);
+    let mut sending = JoinSet::new();
+    sending.spawn(async move {
+        for message in messages.into_iter().cycle() {
+            producer.send_all(vec![message]).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        process.runs()?;
-        if Instant::now() > limit {
-            bail!("it is not ready:\n{said}");
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        Ok(())
+    });
+    Ok(sending)
+}
+
+async fn until_ready(mut process: Measured) -> anyhow::Result<Ready> {
+    process.says("reading at=", usize::try_from(PARTITIONS)?).await?;
+    let said = process.said()?;
+    let assigned = said.lines().find(|line| line.contains("rebalance ")).context("it had no assignment")?;
+    let last = said.lines().rfind(|line| line.contains("reading at=")).context("nothing was read")?;
+    let last = moment(last)?;
+    Ok(Ready { from_start: seconds(process.begun, last), from_assignment: seconds(moment(assigned)?, last) })
 }

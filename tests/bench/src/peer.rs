@@ -2,7 +2,7 @@
 
 use crate::county::County;
 use crate::ground::{EVENTS, Ground, Measured, now, seconds};
-use crate::ours::{Run, differences};
+use crate::ours::{self, Ready, Run, differences};
 use anyhow::{Context, bail};
 use attendance::{Code, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -35,15 +35,20 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
 }
 
-/// Starts it with one of its stores; gives the process and the topic of its alerts.
-pub(crate) async fn start(
-    ground: &Ground,
-    county: &County,
-    classes: &str,
-    store: &str,
-) -> anyhow::Result<(Measured, String)> {
-    let (application, output) = (format!("peer-{store}"), format!("peer.{store}"));
+/// Makes the topic of its alerts, and gives its name.
+pub(crate) async fn topic(ground: &Ground, county: &County, store: &str) -> anyhow::Result<String> {
+    let output = output(store);
     ground.kafka.create_topic(&output, i32::try_from(county.partitions)?).await?;
+    Ok(output)
+}
+
+fn output(store: &str) -> String {
+    format!("peer.{store}")
+}
+
+/// Starts it with one of its stores.
+pub(crate) fn start(ground: &Ground, county: &County, classes: &str, store: &str) -> anyhow::Result<Measured> {
+    let (application, output) = (format!("peer-{store}"), output(store));
     let numbers = |codes: &[Code]| codes.iter().map(|code| code.number().to_string()).collect::<Vec<_>>().join(",");
     let state = ground.folder.path().join(&application);
     let mut command = Command::new("java");
@@ -59,13 +64,14 @@ pub(crate) async fn start(
         .args(["Peer", ground.kafka.brokers(), &application, EVENTS, &output, store])
         .args([county.size.minimum.to_string(), numbers(&[Code::Present]), numbers(&[Code::I])])
         .arg(&state);
-    Ok((Measured::start(&mut command, log(ground, &application))?, output))
+    Measured::start(&mut command, log(ground, &application))
 }
 
 /// Works the backlog off with one of its stores.
 pub(crate) async fn backlog(ground: &Ground, county: &County, classes: &str, store: &str) -> anyhow::Result<Run> {
     let ends = ground.ends(EVENTS).await?;
-    let (mut process, output) = start(ground, county, classes, store).await?;
+    let output = topic(ground, county, store).await?;
+    let mut process = start(ground, county, classes, store)?;
     let watcher = watcher(ground, &format!("peer-{store}"), &ends)?;
     let limit = Instant::now() + Duration::from_mins(15);
     while !watcher.is_done(&ends) {
@@ -84,6 +90,28 @@ pub(crate) async fn backlog(ground: &Ground, county: &County, classes: &str, sto
     process.stop()?;
     let wrong = differences(&levels(ground, &output).await?, &county.levels()?);
     Ok(Run { seconds, start, peak_mib, wrong })
+}
+
+/// Kills the peer (`kill -9`) while further marks of every pupil come in, starts it again, and measures until it runs; from the
+/// assignment means from the first restore of a store to the end of the last.
+pub(crate) async fn after_kill(ground: &Ground, county: &County, classes: &str, store: &str) -> anyhow::Result<Ready> {
+    let mut process = start(ground, county, classes, store)?;
+    process.says("state RUNNING", 1).await?;
+    let load = ours::load(ground, county)?;
+    tokio::time::sleep(ours::LOADED).await;
+    drop(process);
+    let mut process = start(ground, county, classes, store)?;
+    process.says("state RUNNING", 1).await?;
+    drop(load);
+    let said = process.said()?;
+    let at = |begins: &str, last: bool| {
+        let mut lines = said.lines().filter_map(|line| line.strip_prefix(begins)?.trim().parse::<i64>().ok());
+        let found = if last { lines.next_back() } else { lines.next() };
+        found.map(|millis| Timestamp::from_micros(millis * 1_000)).with_context(|| format!("it never said {begins:?}"))
+    };
+    let running = at("state RUNNING ", false)?;
+    let from_assignment = seconds(at("restoring ", false)?, at("restored ", true)?);
+    Ok(Ready { from_start: seconds(process.begun, running), from_assignment })
 }
 
 fn log(ground: &Ground, application: &str) -> PathBuf {

@@ -4,9 +4,12 @@ use crate::{file, text, texts, yaml};
 use serde_json::Value;
 use service::config::{Settings, Sources};
 use service::lifecycle::DRAIN;
+use sqlx::{Connection, PgConnection};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
+use store::audit::{self, Act};
+use store::{Options, Store};
 
 /// Where secrets lie in a container.
 const SECRETS: &str = "/run/secrets/";
@@ -78,11 +81,55 @@ fn every_setting_is_one_and_every_secret_is_there() {
 #[test]
 fn secrets_are_made_once_and_kept() {
     let folder = secrets();
-    let read = || std::fs::read_to_string(folder.path().join("secrets/postgres_password")).unwrap();
+    let secret = |name: &str| std::fs::read_to_string(folder.path().join("secrets").join(name)).unwrap();
+    let read = || [secret("postgres_password"), secret("services_password")];
     let before = read();
     let again = std::process::Command::new("sh").arg(folder.path().join("make-secrets.sh")).status().unwrap();
     assert!(again.success());
     assert_eq!(read(), before);
+}
+
+#[test]
+fn migrate_alone_connects_as_the_owner_of_the_tables() {
+    let (compose, folder) = (compose(), secrets());
+    for (name, service) in ours(&compose) {
+        let url = settings(service, &folder.path().join("secrets")).database.url.expose().to_owned();
+        let role = url.split([':', '/', '@']).nth(3).unwrap().to_owned();
+        assert_eq!(role, if name == "migrate" { "earlybell" } else { "earlybell_services" }, "{name}");
+    }
+    let command = texts(&compose["services"]["migrate"]["command"]);
+    assert!(command.windows(2).any(|pair| pair == ["--grant-to", "earlybell_services"]), "{command:?}");
+    let mounted = texts(&compose["services"]["postgres"]["volumes"]);
+    let script = "./deploy/postgres/services-role.sh:/docker-entrypoint-initdb.d/services-role.sh:ro";
+    assert!(mounted.contains(&script), "{mounted:?}");
+}
+
+/// What PostgreSQL's image does when it founds the database, then `migrate`, then a service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_role_that_the_script_makes_has_rows_and_no_tables() {
+    let postgres = tokio::task::spawn_blocking(support::postgres).await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let (server, database) = url.rsplit_once('/').unwrap();
+    let (host, port) = server.rsplit_once('@').unwrap().1.split_once(':').unwrap();
+    let folder = secrets();
+    let made = std::process::Command::new(file("deploy/postgres/services-role.sh"))
+        .envs([("PGHOST", host), ("PGPORT", port), ("POSTGRES_USER", "postgres"), ("POSTGRES_DB", database)])
+        .env("SERVICES_PASSWORD_FILE", folder.path().join("secrets/services_password"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let owner = Store::connect(&url, &Options::named("owner")).await.unwrap();
+    owner.migrate().await.unwrap();
+    owner.grant("earlybell_services").await.unwrap();
+    let url = url.replace("//postgres@", "//earlybell_services@");
+    let services = Store::open(&url, &Options::named("services")).await.unwrap();
+    let mut tx = services.begin().await.unwrap();
+    let act = Act { at: 1, actor: "a".into(), action: "b".into(), upn: None, detail: String::new() };
+    audit::append(&mut tx, &act).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let refused = sqlx::query("DROP TABLE audit").execute(&mut connection).await.unwrap_err().to_string();
+    assert!(refused.contains("must be owner"), "{refused}");
 }
 
 #[test]
@@ -127,7 +174,7 @@ fn no_password_stands_in_the_file() {
     let text = text("docker-compose.yml").to_lowercase();
     let told = text.lines().filter(|line| line.contains("password") && !line.trim_start().starts_with('#'));
     for line in told {
-        assert!(line.contains("postgres_password"), "{line}");
+        assert!(line.contains("postgres_password") || line.contains("services_password"), "{line}");
     }
     assert!(!text.contains("postgres://"), "an address of the database belongs into a secret");
 }
