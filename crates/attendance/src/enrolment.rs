@@ -394,6 +394,15 @@ impl Roster {
         ranked.max_by_key(|(rank, _)| *rank).map(|(_, school)| school)
     }
 
+    /// The other schools at which the child is enrolled on a day, by URN.
+    pub fn other_schools(&self, day: Day) -> Vec<Urn> {
+        let own = self.school(day);
+        let open = self.enrolments.iter().filter(|enrolment| enrolment.is_open(day)).map(|enrolment| enrolment.school);
+        let mut others: Vec<Urn> = open.filter(|school| Some(*school) != own).collect();
+        others.dedup();
+        others
+    }
+
     /// Since when the child is on no roll: the day after its last day, where every enrolment has ended.
     pub fn off_roll_since(&self, day: Day) -> Option<Day> {
         if self.enrolments.iter().any(|enrolment| enrolment.is_open(day)) {

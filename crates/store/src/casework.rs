@@ -21,6 +21,8 @@ pub struct CaseChange {
     pub school_urn: i32,
     /// Since when the child is on no roll, in days since 1970-01-01; none where it is on one.
     pub off_roll_since: Option<i32>,
+    /// Localities that see it too, a line each.
+    pub seen_by: String,
     /// When.
     pub at: i64,
 }
@@ -117,12 +119,14 @@ pub struct CaseRow {
     pub changed_at: i64,
     /// Since when the child is on no roll, in days since 1970-01-01.
     pub off_roll_since: Option<i32>,
+    /// Localities that see it too.
+    pub seen_by: Vec<String>,
 }
 
 /// Which cases; what is none asks nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// One of these localities; cases that nobody claims only where none is asked.
+    /// Of one of these localities, or seen by one; cases that nobody claims only where none is asked.
     pub localities: Option<Vec<String>>,
     /// The level.
     pub level: Option<i16>,
@@ -171,6 +175,7 @@ pub async fn upsert_cases(tx: &mut Tx, rows: &[CaseChange]) -> Result<(), StoreE
             Column::TextOrNull(rows.iter().map(|row| row.locality.as_deref()).collect()),
             Column::Int(rows.iter().map(|row| row.school_urn).collect()),
             Column::IntOrNull(rows.iter().map(|row| row.off_roll_since).collect()),
+            Column::Text(rows.iter().map(|row| row.seen_by.as_str()).collect()),
             Column::Big(rows.iter().map(|row| row.at).collect()),
         ]
     })
@@ -308,11 +313,36 @@ pub async fn alerts(store: &Store, case_ids: &[i64]) -> Result<Vec<AlertRow>, St
     Ok(rows.into_iter().map(decode_alert).collect())
 }
 
-type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64, Option<i32>);
+type Row = (i64, String, i16, Option<String>, i32, String, i16, i64, i64, Option<i32>, String);
 
 fn decode(row: Row) -> CaseRow {
-    let (id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since) = row;
-    CaseRow { id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since }
+    let (
+        id,
+        reference,
+        school_year,
+        locality,
+        school_urn,
+        state,
+        level,
+        opened_at,
+        changed_at,
+        off_roll_since,
+        seen_by,
+    ) = row;
+    let seen_by = seen_by.lines().map(str::to_owned).collect();
+    CaseRow {
+        id,
+        reference,
+        school_year,
+        locality,
+        school_urn,
+        state,
+        level,
+        opened_at,
+        changed_at,
+        off_roll_since,
+        seen_by,
+    }
 }
 
 type Alert = (i64, String, String, i32, i32, String, String, i16, i32, i32, Vec<u8>, String, i64, i64);

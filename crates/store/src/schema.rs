@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         number: 1,
         name: "foundation",
@@ -68,6 +68,12 @@ const STEPS: [Step; 9] = [
         name: "off_roll",
         postgres: include_str!("../migrations/postgres/0009_off_roll.sql"),
         sqlite: include_str!("../migrations/sqlite/0009_off_roll.sql"),
+    },
+    Step {
+        number: 10,
+        name: "seen_by",
+        postgres: include_str!("../migrations/postgres/0010_seen_by.sql"),
+        sqlite: include_str!("../migrations/sqlite/0010_seen_by.sql"),
     },
 ];
 

@@ -70,13 +70,16 @@ struct World {
     hook: Hook,
     producer: Producer,
     store: store::Store,
+    /// Where readers of cases ask.
+    port: u16,
 }
 
 impl World {
     async fn start() -> Self {
         let installation = Installation::start(1).await;
         let hook = Hook::start().await;
-        installation.notify(0, &[("north", hook.receiver("north", "")), ("east", hook.receiver("east", ""))]);
+        let port =
+            installation.notify(0, &[("north", hook.receiver("north", "")), ("east", hook.receiver("east", ""))]);
         let path = installation.folder.path().join("authority.toml");
         let routes = ["North", "East"]
             .map(|locality| format!("[[route]]\nlocalities = [{locality:?}]\nto = [{:?}]\n", locality.to_lowercase()));
@@ -84,7 +87,7 @@ impl World {
         fs::write(&path, text).unwrap();
         installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
         let (producer, store) = (installation.producer(), installation.store().await);
-        Self { installation, hook, producer, store }
+        Self { installation, hook, producer, store, port }
     }
 
     /// Until all is judged, applied and delivered.
@@ -99,6 +102,15 @@ impl World {
         let got = self.hook.got(team);
         let moved = got.iter().filter_map(|got| got.body()["data"]["moved"].as_str().map(str::to_owned));
         (moved.collect(), got.len())
+    }
+
+    /// References and other localities of the cases that a locality's reader is shown.
+    async fn shown(&self, locality: &str) -> Vec<(String, serde_json::Value)> {
+        let token = self.installation.run(&["token", "create", "--name", locality, "--locality", locality]);
+        let (status, page) = hook::get(self.port, "/v1/cases", token.trim().to_owned()).await;
+        assert_eq!(status, 200, "{page}");
+        let cases = page["cases"].as_array().unwrap().iter();
+        cases.map(|case| (case["reference"].as_str().unwrap().to_owned(), case["seen_by"].clone())).collect()
     }
 
     /// Locality, reference, and since when off roll, of a child's case.
@@ -198,4 +210,8 @@ async fn a_home_decides_before_a_school_and_a_second_school_moves_nothing() {
     world.settled().await;
     assert_eq!((world.case(1).await.0, world.case(2).await.0), ("North".to_owned(), "North".to_owned()));
     assert_eq!((world.told("north").0.len(), world.told("east").0.len()), (1, 1), "one child moved");
+    let (reference, seen_by) = (world.case(2).await.1, serde_json::json!(["East"]));
+    assert_eq!(world.shown("East").await, [(reference.clone(), seen_by.clone())], "who has the other school sees it");
+    let north = world.shown("North").await;
+    assert!(north.len() == 2 && north.contains(&(reference, seen_by)), "and one works it: {north:?}");
 }

@@ -7,7 +7,7 @@ use crate::metrics::IntakeLabel;
 use crate::moved::Moved;
 use crate::order::order;
 use crate::random::{self, Random};
-use attendance::Timestamp;
+use attendance::{Timestamp, Urn};
 use installation::InForce;
 use proto::v1;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,10 +123,11 @@ impl Applying<'_> {
                 Some(case) if off_roll_since.is_some() => case.locality.clone(),
                 _ => self.locality(change).map(str::to_owned),
             };
+            let seen_by = self.seen_by(change, locality.as_deref());
             tally.unclaimed += u64::from(locality.is_none());
             let school_urn = crate::change::number(change.raw.school_urn);
             let ((upn, school_year), at) = (key, self.now.micros());
-            let row = CaseChange { upn, school_year, reference, locality, school_urn, off_roll_since, at };
+            let row = CaseChange { upn, school_year, reference, locality, school_urn, off_roll_since, seen_by, at };
             rows.insert(key, row);
         }
         let is_new = rows.keys().any(|key| !before.contains_key(key));
@@ -146,6 +147,14 @@ impl Applying<'_> {
     /// The locality that a change's case belongs to; none where nobody claims it.
     fn locality(&self, change: &Checked) -> Option<&str> {
         self.in_force.policy.locality_of(Some(change.raw.home_locality.as_str()), change.school())
+    }
+
+    /// The localities of a child's other schools: they see the case, and do not work it; a line each.
+    fn seen_by(&self, change: &Checked, own: Option<&str>) -> String {
+        let schools = change.raw.other_school_urns.iter().filter_map(|urn| Urn::new(*urn).ok());
+        let others = schools.filter_map(|school| self.in_force.policy.locality(school));
+        let others: BTreeSet<&str> = others.filter(|locality| Some(*locality) != own).collect();
+        others.into_iter().collect::<Vec<_>>().join("\n")
     }
 
     /// Deletes all that is about a child, also what messages about many cases say of it.

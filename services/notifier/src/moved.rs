@@ -93,7 +93,8 @@ mod tests {
 
     fn now(locality: &str, off_roll_since: Option<i32>) -> CaseChange {
         let (reference, locality) = ("R".into(), Some(locality.into()));
-        CaseChange { upn: 1, school_year: 2025, reference, locality, school_urn: 9, off_roll_since, at: 1 }
+        let seen_by = String::new();
+        CaseChange { upn: 1, school_year: 2025, reference, locality, school_urn: 9, off_roll_since, seen_by, at: 1 }
     }
 
     #[test]

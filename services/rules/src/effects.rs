@@ -127,6 +127,7 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         caused_by: cause.session.map_or(0, Session::number),
         history: cause.origin == Some(Origin::History),
         off_roll_since: pupil.roster.off_roll_since(day).map_or(0, attendance::Day::days),
+        other_school_urns: pupil.roster.other_schools(day).into_iter().map(attendance::Urn::number).collect(),
     };
     let place = place::of(&pupil.roster, day);
     let published = PublishedAlert { year, rule, alert, published, place };

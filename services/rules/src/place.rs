@@ -3,7 +3,7 @@
 use attendance::enrolment::Roster;
 use attendance::{Day, Urn};
 
-/// School, home and roll on a day, as the published row holds them; nothing where no roster names the child: then nothing is known
+/// Schools, home and roll on a day, as the published row holds them; nothing where no roster names the child: then nothing is known
 /// to have changed.
 pub(crate) fn of(roster: &Roster, day: Day) -> Vec<u8> {
     if roster.enrolments().is_empty() {
@@ -11,7 +11,10 @@ pub(crate) fn of(roster: &Roster, day: Day) -> Vec<u8> {
     }
     let school = roster.school(day).map_or(0, Urn::number).to_le_bytes();
     let off_roll_since = roster.off_roll_since(day).map_or(0, Day::days).to_le_bytes();
-    [&school[..], &off_roll_since, roster.home_locality(day).unwrap_or_default().as_bytes()].concat()
+    let others = roster.other_schools(day);
+    let count = u8::try_from(others.len()).unwrap_or(u8::MAX);
+    let others: Vec<u8> = others.into_iter().flat_map(|urn| urn.number().to_le_bytes()).collect();
+    [&school[..], &off_roll_since, &[count], &others, roster.home_locality(day).unwrap_or_default().as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -24,20 +27,23 @@ mod tests {
     #[test]
     fn places_that_differ_are_other_bytes_and_none_is_none() {
         let day = |text: &str| Day::parse(text).unwrap();
+        let entry = |school: u32, home: Field<String>, to: Field<Day>| RosterEntry {
+            school: Urn::new(school).unwrap(),
+            kind: Kind::Main,
+            revised_at: Timestamp::from_micros(1),
+            year_group: Field::Missing,
+            from: Field::Value(day("2025-09-01")),
+            to,
+            groups: Field::Missing,
+            home_locality: home,
+            household: Field::Missing,
+        };
+        let with = |mut roster: Roster, entry: RosterEntry| {
+            roster.apply(entry);
+            roster
+        };
         let place = |school: u32, home: Field<String>, to: Field<Day>| {
-            let mut roster = Roster::default();
-            roster.apply(RosterEntry {
-                school: Urn::new(school).unwrap(),
-                kind: Kind::Main,
-                revised_at: Timestamp::from_micros(1),
-                year_group: Field::Missing,
-                from: Field::Value(day("2025-09-01")),
-                to,
-                groups: Field::Missing,
-                home_locality: home,
-                household: Field::Missing,
-            });
-            of(&roster, day("2025-11-03"))
+            of(&with(Roster::default(), entry(school, home, to)), day("2025-11-03"))
         };
         let places = [
             place(900_001, Field::Missing, Field::Missing),
@@ -45,6 +51,9 @@ mod tests {
             place(900_001, Field::Value("North".to_owned()), Field::Missing),
             place(900_001, Field::Missing, Field::Value(day("2025-09-30"))),
         ];
+        let second = RosterEntry { kind: Kind::Subsidiary, ..entry(900_002, Field::Missing, Field::Missing) };
+        let twice = [entry(900_001, Field::Missing, Field::Missing), second].into_iter().fold(Roster::default(), with);
+        let places = [&places[..], &[of(&twice, day("2025-11-03"))]].concat();
         assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), places.len());
         assert!(places.iter().all(|place| !place.is_empty()));
         assert!(of(&Roster::default(), day("2025-11-03")).is_empty());

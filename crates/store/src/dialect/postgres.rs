@@ -140,20 +140,24 @@ ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
 /// Cases after a number, by localities (a JSON list), level and state.
 pub(crate) const CASE_LIST: &str = "
-SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since FROM child_case
-WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT jsonb_array_elements_text(CAST($2 AS text)::jsonb)))
+SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since, seen_by
+FROM child_case
+WHERE id > $1 AND (CAST($2 AS text) IS NULL OR EXISTS (
+        SELECT 1 FROM jsonb_array_elements_text(CAST($2 AS text)::jsonb) AS asked (name)
+        WHERE name = locality OR name <> '' AND strpos(E'\\n' || seen_by || E'\\n', E'\\n' || name || E'\\n') > 0))
     AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
 ORDER BY id LIMIT $5";
 
 pub(crate) const CASE_UPSERT: &str = "
-INSERT INTO child_case (upn, school_year, reference, locality, school_urn, off_roll_since, state, level, opened_at, changed_at)
-SELECT upn, school_year, reference, locality, school_urn, off_roll_since, 'open', 0, at, at
-FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::bigint[])
-    AS given (upn, school_year, reference, locality, school_urn, off_roll_since, at)
+INSERT INTO child_case (upn, school_year, reference, locality, school_urn, off_roll_since, seen_by, state, level, opened_at,
+                        changed_at)
+SELECT upn, school_year, reference, locality, school_urn, off_roll_since, seen_by, 'open', 0, at, at
+FROM UNNEST($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::text[], $8::bigint[])
+    AS given (upn, school_year, reference, locality, school_urn, off_roll_since, seen_by, at)
 ORDER BY upn, school_year
 ON CONFLICT (upn, school_year) DO UPDATE SET
     locality = excluded.locality, school_urn = excluded.school_urn, off_roll_since = excluded.off_roll_since,
-    changed_at = excluded.changed_at";
+    seen_by = excluded.seen_by, changed_at = excluded.changed_at";
 
 pub(crate) const ALERT_UPSERT: &str = "
 INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,

@@ -116,17 +116,21 @@ ON CONFLICT (topic, part, message_offset, place) DO NOTHING";
 
 /// Cases after a number, by localities (a JSON list), level and state.
 pub(crate) const CASE_LIST: &str = "
-SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since FROM child_case
-WHERE id > $1 AND (CAST($2 AS text) IS NULL OR locality IN (SELECT value FROM json_each($2)))
+SELECT id, reference, school_year, locality, school_urn, state, level, opened_at, changed_at, off_roll_since, seen_by
+FROM child_case
+WHERE id > $1 AND (CAST($2 AS text) IS NULL OR EXISTS (
+        SELECT 1 FROM json_each($2)
+        WHERE value = locality OR value <> '' AND instr(char(10) || seen_by || char(10), char(10) || value || char(10)) > 0))
     AND (CAST($3 AS smallint) IS NULL OR level = $3) AND (CAST($4 AS text) IS NULL OR state = $4)
 ORDER BY id LIMIT $5";
 
 pub(crate) const CASE_UPSERT: &str = "
-INSERT INTO child_case (upn, school_year, reference, locality, school_urn, off_roll_since, state, level, opened_at, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, $7)
+INSERT INTO child_case (upn, school_year, reference, locality, school_urn, off_roll_since, seen_by, state, level, opened_at,
+                        changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', 0, $8, $8)
 ON CONFLICT (upn, school_year) DO UPDATE SET
     locality = excluded.locality, school_urn = excluded.school_urn, off_roll_since = excluded.off_roll_since,
-    changed_at = excluded.changed_at";
+    seen_by = excluded.seen_by, changed_at = excluded.changed_at";
 
 pub(crate) const ALERT_UPSERT: &str = "
 INSERT INTO alert (alert_id, case_id, rule, episode, version, change, state, level, since, as_of, evidence, sentence, rule_set,

@@ -10,7 +10,16 @@ use crate::backend::Backend;
 fn case(upn: i64, locality: Option<&str>) -> CaseChange {
     let reference = format!("REF{upn:05}");
     let locality = locality.map(str::to_owned);
-    CaseChange { upn, school_year: 2025, reference, locality, school_urn: 9, off_roll_since: Some(7), at: 1 }
+    CaseChange {
+        upn,
+        school_year: 2025,
+        reference,
+        locality,
+        school_urn: 9,
+        off_roll_since: Some(7),
+        seen_by: String::new(),
+        at: 1,
+    }
 }
 
 fn alert(case_id: i64, id: &str, level: i16, state: &str) -> AlertRow {
@@ -101,7 +110,16 @@ async fn cases_are_listed_by_locality_level_and_state(backend: Backend) {
     };
     assert_eq!(found(Filter::default(), 0).await, [north, quoted, nobodys]);
     assert_eq!(found(Filter::default(), north).await, [quoted, nobodys]);
-    assert_eq!(found(of(&["North", "West"]), 0).await, [north]);
+    let mut tx = backend.store.begin().await.unwrap();
+    let shared = CaseChange { seen_by: "West\nSouth \"1\"".to_owned(), ..case(2, Some("Ea\"st\\")) };
+    casework::upsert_cases(&mut tx, &[shared]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(found(of(&["West"]), 0).await, [quoted]);
+    assert_eq!(found(of(&["South \"1\"", "North"]), 0).await, [north, quoted]);
+    assert_eq!(found(of(&["South", "st", ""]), 0).await, [0_i64; 0], "whole names only");
+    let seen = casework::list(&backend.store, &of(&["West"]), 0, 10).await.unwrap().remove(0).seen_by;
+    assert_eq!(seen, ["West", "South \"1\""]);
+    assert_eq!(found(of(&["North"]), 0).await, [north]);
     assert_eq!(found(of(&["Ea\"st\\"]), 0).await, [quoted]);
     assert_eq!(found(of(&[]), 0).await, [0_i64; 0]);
     assert_eq!(found(Filter { level: Some(3), ..Filter::default() }, 0).await, [0_i64; 0]);

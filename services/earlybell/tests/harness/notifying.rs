@@ -44,6 +44,7 @@ pub(crate) fn change(pupil: u32, version: u32) -> v1::AlertChange {
         history: false,
         caused_by: as_of,
         off_roll_since: 0,
+        other_school_urns: Vec::new(),
     }
 }
 
