@@ -10,6 +10,9 @@ use prost::Message;
 /// Times of revision are whole minutes, seconds, milliseconds or microseconds.
 const UNITS: [u32; 4] = [60_000_000, 1_000_000, 1_000, 1];
 
+/// Sessions of a school year, weekends and holidays included, at most.
+const LONGEST: i32 = 2 * 366;
+
 /// A school year's record as its stored bytes.
 pub fn year_to_bytes(record: &YearRecord) -> Vec<u8> {
     let first = first_session(record.year());
@@ -66,6 +69,7 @@ pub fn year_from_bytes(year: SchoolYear, bytes: &[u8]) -> Result<YearRecord, Con
         session = i32::try_from(*distance)
             .ok()
             .and_then(|distance| session.checked_add(distance))
+            .filter(|session| session - first_session(year) <= LONGEST)
             .ok_or_else(|| wrong("sessions"))?;
         delay = delay.wrapping_add(*difference);
         let at = Session::from_number(session);

@@ -103,20 +103,20 @@ async fn send(port: u16, key: String, sender: u32, until: Instant) -> Heard {
             break;
         }
         let body = register(sender, number);
-        let head = format!(
+        let request = format!(
             "POST /v1/registers HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
             body.len()
         );
         let begun = Instant::now();
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let (status, head, body) = answer(&mut stream).await.expect("every request has its answer");
+        stream.write_all(format!("{request}{body}").as_bytes()).await.unwrap();
+        let (status, told, body) = answer(&mut stream).await.expect("every request has its answer");
         heard.slowest = heard.slowest.max(begun.elapsed());
         *heard.statuses.entry(status).or_default() += 1;
         if status == 202 {
             let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
             heard.accepted.insert(answer["registers"][0]["id"].as_str().unwrap().to_owned());
-        } else if !head.contains("retry-after: ") {
+        } else if !told.contains("retry-after: ") {
             heard.without_retry_after += 1;
         }
     }
