@@ -127,14 +127,13 @@ pub fn difference(published: Option<&Published>, finding: &Finding, direction: D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Measured;
 
     fn finding(level: Option<Level>, since: i32, ended: Option<i32>) -> Finding {
         Finding {
             level,
             since: Some(Session::from_number(since)),
             ended: ended.map(Session::from_number),
-            measured: Measured::Run { days: 0, from: None },
+            ..Finding::NONE
         }
     }
 

@@ -115,6 +115,69 @@ codes! {
     PresentAfternoon = 156, "\\", Present, "present, afternoon session";
 }
 
+/// Which codes a rule counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CodeSet(u64);
+
+impl CodeSet {
+    /// All absence, authorised or not.
+    pub const ABSENT: Self = Self(Self::AUTHORISED.0 | Self::UNAUTHORISED.0);
+    /// Absence with leave.
+    pub const AUTHORISED: Self = Self::of(&[
+        Code::C,
+        Code::C1,
+        Code::C2,
+        Code::E,
+        Code::F,
+        Code::H,
+        Code::I,
+        Code::J1,
+        Code::M,
+        Code::R,
+        Code::S,
+        Code::T,
+    ]);
+    /// Absence without leave, or without a reason so far.
+    pub const UNAUTHORISED: Self = Self::of(&[Code::G, Code::N, Code::O, Code::U]);
+
+    /// These codes.
+    pub const fn of(codes: &[Code]) -> Self {
+        let (mut set, mut rest) = (0, codes);
+        while let [code, others @ ..] = rest {
+            set |= Self::bit(*code);
+            rest = others;
+        }
+        Self(set)
+    }
+
+    /// Numbers of codes are multiples of four below 160.
+    const fn bit(code: Code) -> u64 {
+        1 << (code as u8 / 4)
+    }
+
+    /// Whether the code is one of them.
+    pub fn contains(self, code: Code) -> bool {
+        self.0 & Self::bit(code) != 0
+    }
+
+    /// The codes, in order.
+    pub fn codes(self) -> impl Iterator<Item = Code> {
+        Code::ALL.iter().copied().filter(move |code| self.contains(*code))
+    }
+}
+
+/// As a sentence lists them: "G, N, O or U".
+impl fmt::Display for CodeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<&str> = self.codes().map(Code::text).collect();
+        match texts.split_last() {
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} or {last}", others.join(", ")),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What is wrong with a code's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
@@ -237,6 +300,17 @@ mod tests {
         assert_eq!(of(Meaning::NotPossible), ["D", "Q", "X", "Y", "Y1", "Y2", "Y3", "Y4", "Y5", "Y6", "Y7"]);
         assert_eq!(of(Meaning::Administrative), ["#", "Z"]);
         assert_eq!(of(Meaning::NotTaken), ["-"]);
+    }
+
+    #[test]
+    fn sets_hold_what_they_say() {
+        let of = |counts: fn(Meaning) -> bool| Code::ALL.iter().copied().filter(move |code| counts(code.meaning()));
+        assert!(CodeSet::ABSENT.codes().eq(of(Meaning::is_absent)));
+        assert!(CodeSet::AUTHORISED.codes().eq(of(|meaning| meaning == Meaning::Authorised)));
+        assert!(CodeSet::UNAUTHORISED.codes().eq(of(|meaning| meaning == Meaning::Unauthorised)));
+        assert!(CodeSet::of(Code::ALL).codes().eq(Code::ALL.iter().copied()));
+        let texts = [CodeSet::UNAUTHORISED, CodeSet::of(&[Code::I]), CodeSet::default()].map(|set| set.to_string());
+        assert_eq!(texts, ["G, N, O or U", "I", ""]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Why an alert was raised: the figures, the strip of codes, and one plain sentence that needs no other system.
 
 use crate::alert::Change;
+use crate::code::CodeSet;
 use crate::day::Day;
-use crate::judge::{Finding, History, Measured};
+use crate::judge::{Finding, History, InWindow, Measured};
 use crate::rate::Counts;
 use crate::record::YearRecord;
 use crate::{Code, Session, Urn};
@@ -47,25 +48,29 @@ impl Evidence {
         Self { measured: finding.measured, year_to_date: record.counts(), spells: spells(record), strip }
     }
 
-    /// The rate that the rule measured; for a run that of the year to date. From 0 to 1.
+    /// The rate that the rule measured; where it measures none the absence rate of the year to date. From 0 to 1.
     pub fn rate(&self) -> Option<f64> {
         match self.measured {
-            Measured::Rate { counts, .. } => counts.rate(),
-            Measured::Run { .. } => self.year_to_date.rate(),
+            Measured::Rate(window) => window.rate().fraction(),
+            Measured::Sessions(_) | Measured::Run { .. } => self.year_to_date.absence().fraction(),
         }
     }
 
     /// The sentence of a change: "Missed 9 of 52 sessions since 2 September (17.3%)".
     pub fn sentence(&self, change: Change) -> String {
         let figures = match self.measured {
-            Measured::Rate { counts, from } => rate_sentence(counts, from),
-            Measured::Run { days: 0, .. } => rate_sentence(self.year_to_date, None),
-            Measured::Run { days, from } => run_sentence(days, from),
+            Measured::Rate(window) => rate_sentence(&window),
+            Measured::Sessions(window) => sessions_sentence(&window),
+            Measured::Run { days: 0, .. } => {
+                let (of, counts) = (CodeSet::ABSENT, self.year_to_date);
+                rate_sentence(&InWindow { of, counted: counts.absent(), counts, from: None })
+            }
+            Measured::Run { of, days, from } => run_sentence(of, days, from),
         };
         match change {
             Change::Raised | Change::Escalated | Change::Reduced | Change::Moved => figures,
             Change::Cleared if matches!(self.measured, Measured::Run { .. }) => {
-                format!("The days in a row without leave have ended. {figures}")
+                format!("The days in a row have ended. {figures}")
             }
             Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
             Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
@@ -74,16 +79,45 @@ impl Evidence {
     }
 }
 
-fn rate_sentence(counts: Counts, from: Option<Session>) -> String {
-    let since = from.map_or_else(|| "this school year".to_owned(), |from| format!("since {}", spoken(from.day())));
-    format!("Missed {} of {} sessions {since} ({})", counts.absent(), counts.possible, counts.percent())
+fn rate_sentence(window: &InWindow) -> String {
+    let InWindow { of, counted, counts, from } = window;
+    let (possible, percent) = (counts.possible, window.rate().percent());
+    let since = since(*from);
+    match missed(*of) {
+        Some(how) => format!("Missed {counted} of {possible} sessions{how}{since} ({percent})"),
+        None => format!("{counted} of {possible} sessions{since} were marked {of} ({percent})"),
+    }
 }
 
-fn run_sentence(days: u32, from: Option<Day>) -> String {
+fn sessions_sentence(window: &InWindow) -> String {
+    let InWindow { of, counted, from, .. } = window;
+    let (since, sessions) = (since(*from), if *counted == 1 { "session" } else { "sessions" });
+    match missed(*of) {
+        Some(how) => format!("Missed {counted} {sessions}{how}{since}"),
+        None => format!("{counted} {sessions}{since} marked {of}"),
+    }
+}
+
+fn run_sentence(of: CodeSet, days: u32, from: Option<Day>) -> String {
     let since = from.map_or_else(String::new, |from| format!(" since {}", spoken(from)));
+    let what = missed(of).map_or_else(|| format!("Marked {of}"), |how| format!("Absent{how}"));
     match days {
-        1 => format!("Absent without leave for 1 school day{since}"),
-        _ => format!("Absent without leave for {days} school days in a row{since}"),
+        1 => format!("{what} for 1 school day{since}"),
+        _ => format!("{what} for {days} school days in a row{since}"),
+    }
+}
+
+fn since(from: Option<Session>) -> String {
+    from.map_or_else(|| " this school year".to_owned(), |from| format!(" since {}", spoken(from.day())))
+}
+
+/// How sessions of these codes are missed, where they are a kind of absence.
+fn missed(of: CodeSet) -> Option<&'static str> {
+    match of {
+        CodeSet::ABSENT => Some(""),
+        CodeSet::AUTHORISED => Some(" with leave"),
+        CodeSet::UNAUTHORISED => Some(" without leave"),
+        _ => None,
     }
 }
 
@@ -164,14 +198,31 @@ mod tests {
     fn the_sentence_tells_figures_since_when_and_the_rate() {
         let from = Session::new(Day::parse("2025-09-02").unwrap(), Half::Am);
         let counts = Counts { possible: 52, authorised: 4, unauthorised: 5 };
-        let measured = Measured::Rate { counts, from: Some(from) };
+        let window = InWindow { of: CodeSet::ABSENT, counted: 9, counts, from: Some(from) };
+        let measured = Measured::Rate(window);
         let mut evidence = Evidence { measured, year_to_date: counts, spells: 3, strip: vec![] };
         assert_eq!(evidence.sentence(Change::Raised), "Missed 9 of 52 sessions since 2 September (17.3%)");
         assert_eq!(
             evidence.sentence(Change::Cleared),
             "Improved: no longer at this alert's level. Missed 9 of 52 sessions since 2 September (17.3%)"
         );
-        evidence.measured = Measured::Run { days: 5, from: Some(from.day()) };
+        let mut told = |measured| {
+            evidence.measured = measured;
+            evidence.sentence(Change::Raised)
+        };
+        let illness = InWindow { of: CodeSet::of(&[Code::I]), counted: 4, ..window };
+        assert_eq!(told(Measured::Rate(illness)), "4 of 52 sessions since 2 September were marked I (7.6%)");
+        assert_eq!(told(Measured::Sessions(illness)), "4 sessions since 2 September marked I");
+        let without_leave = InWindow { of: CodeSet::UNAUTHORISED, counted: 5, ..window };
+        assert_eq!(
+            told(Measured::Rate(without_leave)),
+            "Missed 5 of 52 sessions without leave since 2 September (9.6%)"
+        );
+        assert_eq!(told(Measured::Sessions(without_leave)), "Missed 5 sessions without leave since 2 September");
+        let suspended = CodeSet::of(&[Code::E]);
+        let run = Measured::Run { of: suspended, days: 6, from: Some(from.day()) };
+        assert_eq!(told(run), "Marked E for 6 school days in a row since 2 September");
+        evidence.measured = Measured::Run { of: CodeSet::UNAUTHORISED, days: 5, from: Some(from.day()) };
         assert_eq!(
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September"
@@ -182,9 +233,7 @@ mod tests {
     #[test]
     fn the_strip_shows_the_newest_marks_day_by_day() {
         let record = record(&[Code::Present, Code::NotTaken, Code::O]);
-        let finding =
-            Finding { level: None, since: None, ended: None, measured: Measured::Run { days: 0, from: None } };
-        let evidence = Evidence::of(&finding, &History { previous: None, present: &record });
+        let evidence = Evidence::of(&Finding::NONE, &History { previous: None, present: &record });
         assert_eq!(strip_text(&evidence.strip), "2 Sep /  3 Sep O");
     }
 }

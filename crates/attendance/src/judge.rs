@@ -7,11 +7,12 @@
 //! is as if it were not there.
 
 use crate::calendar::{Calendar, Calendars};
+use crate::code::CodeSet;
 use crate::day::Day;
-use crate::rate::Counts;
+use crate::rate::{Counts, Rate};
 use crate::record::{Entry, YearRecord};
-use crate::rule::{Level, Levels, Measure, RuleSet, Window};
-use crate::{Code, Meaning, Session};
+use crate::rule::{Level, Measure, RuleSet, Window};
+use crate::{Code, Session};
 
 /// What judges: values that change only with the policy.
 #[derive(Clone, Copy, Debug)]
@@ -44,20 +45,39 @@ impl History<'_> {
 /// What a rule measured at the newest session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
-    /// Counts over the rule's window, and its first session.
-    Rate {
-        /// The counts.
-        counts: Counts,
-        /// The first session that the window holds a mark of.
-        from: Option<Session>,
-    },
+    /// Of the possible sessions in the rule's window.
+    Rate(InWindow),
+    /// Sessions in the rule's window.
+    Sessions(InWindow),
     /// A run of school days up to now, and the first of them.
     Run {
+        /// The codes of the run.
+        of: CodeSet,
         /// Its length in school days; 0 where there is no run.
         days: u32,
         /// Its first day.
         from: Option<Day>,
     },
+}
+
+/// What a window holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InWindow {
+    /// The codes that the rule counts.
+    pub of: CodeSet,
+    /// Sessions of these codes.
+    pub counted: u32,
+    /// All sessions.
+    pub counts: Counts,
+    /// The first session that the window holds a mark of.
+    pub from: Option<Session>,
+}
+
+impl InWindow {
+    /// The rate that the rule goes by.
+    pub fn rate(&self) -> Rate {
+        Rate { part: self.counted, possible: self.counts.possible }
+    }
 }
 
 /// What one rule finds.
@@ -71,6 +91,16 @@ pub struct Finding {
     pub ended: Option<Session>,
     /// What was measured.
     pub measured: Measured,
+}
+
+impl Finding {
+    /// That of a rule that is none.
+    pub const NONE: Self = Self {
+        level: None,
+        since: None,
+        ended: None,
+        measured: Measured::Run { of: CodeSet::of(&[]), days: 0, from: None },
+    };
 }
 
 /// A change of level in the order of the calendar.
@@ -181,8 +211,8 @@ impl Fold {
 
 fn looks_back(measure: &Measure) -> bool {
     match measure {
-        Measure::Rate { window, .. } => matches!(window, Window::SchoolWeeks(_)),
-        Measure::UnauthorisedRun { .. } => true,
+        Measure::Rate { window, .. } | Measure::Sessions { window, .. } => matches!(window, Window::SchoolWeeks(_)),
+        Measure::Run { .. } => true,
     }
 }
 
@@ -216,6 +246,8 @@ struct State {
     since: Option<Session>,
     ended: Option<Session>,
     counts: Counts,
+    /// Sessions of the rule's codes.
+    counted: u32,
     /// The first session counted, of the year or the term, and the day of the newest.
     from: Option<Session>,
     newest: Option<Day>,
@@ -227,36 +259,42 @@ struct State {
 
 impl State {
     fn take(&mut self, measure: &Measure, entry: Entry, calendar: Option<&Calendar>, history: &History<'_>) {
-        let meaning = entry.revision.code.meaning();
-        match measure {
-            Measure::Rate { window: Window::YearToDate, .. } => self.count(entry, meaning),
-            Measure::Rate { window: Window::Term, .. } => {
-                let day = entry.session.day();
+        let (counted, window) = match measure {
+            Measure::Rate { counted, window, .. } | Measure::Sessions { counted, window, .. } => (*counted, *window),
+            Measure::Run { counted, .. } => {
+                let code = entry.revision.code;
+                return self.run.take(entry.session.day(), code.meaning().is_possible(), counted.contains(code));
+            }
+        };
+        let day = entry.session.day();
+        match window {
+            Window::YearToDate => self.count(entry, counted),
+            Window::Term => {
                 let begun = calendar.and_then(|calendar| calendar.term_start(day));
                 // By days, since terms are a school's own: a child who changes school in mid-term keeps its term.
                 if begun > self.newest {
-                    (self.counts, self.from) = (Counts::default(), None);
+                    (self.counts, self.counted, self.from) = (Counts::default(), 0, None);
                 }
                 self.newest = Some(day);
-                self.count(entry, meaning);
+                self.count(entry, counted);
             }
-            Measure::Rate { window: Window::SchoolWeeks(weeks), .. } => {
-                let day = entry.session.day();
-                let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, *weeks));
-                self.counts.add(meaning);
-                self.slide(self.weeks_from.map_or(start, |before| before.max(start)), history);
+            Window::SchoolWeeks(weeks) => {
+                let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, weeks));
+                self.counts.add(entry.revision.code.meaning());
+                self.counted += u32::from(counted.contains(entry.revision.code));
+                self.slide(self.weeks_from.map_or(start, |before| before.max(start)), counted, history);
             }
-            Measure::UnauthorisedRun { .. } => self.run.take(entry.session.day(), meaning),
         }
     }
 
-    fn count(&mut self, entry: Entry, meaning: Meaning) {
-        self.counts.add(meaning);
+    fn count(&mut self, entry: Entry, counted: CodeSet) {
+        self.counts.add(entry.revision.code.meaning());
+        self.counted += u32::from(counted.contains(entry.revision.code));
         self.from = self.from.or(Some(entry.session));
     }
 
     /// Moves the window's beginning to `start`, taking away what falls out.
-    fn slide(&mut self, start: Day, history: &History<'_>) {
+    fn slide(&mut self, start: Day, counted: CodeSet, history: &History<'_>) {
         if self.weeks_from == Some(start) {
             return;
         }
@@ -265,6 +303,7 @@ impl State {
             && entry.session.day() < start
         {
             self.counts.remove(entry.revision.code.meaning());
+            self.counted -= u32::from(counted.contains(entry.revision.code));
             self.first += 1;
         }
     }
@@ -275,9 +314,11 @@ impl State {
             Measure::Rate { minimum, .. } if self.counts.possible < *minimum => self.level,
             Measure::Rate { margin, levels, .. } => levels.gravest(|level, threshold| {
                 let held = self.level.is_some_and(|now| level <= now);
-                self.counts.reaches(if held { threshold.less(*margin) } else { threshold })
+                let rate = Rate { part: self.counted, possible: self.counts.possible };
+                rate.reaches(if held { threshold.less(*margin) } else { threshold })
             }),
-            Measure::UnauthorisedRun { levels } => run_level(levels, self.run.days()),
+            Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted >= threshold),
+            Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run.days() >= threshold),
         };
         if level == self.level {
             return false;
@@ -293,24 +334,27 @@ impl State {
 
     fn finding(&self, measure: &Measure, history: &History<'_>) -> Finding {
         let measured = match measure {
-            Measure::UnauthorisedRun { .. } => Measured::Run { days: self.run.days(), from: self.run.from },
-            Measure::Rate { window: Window::SchoolWeeks(_), .. } => {
-                let mut window = (self.first..).map_while(|at| history.get(at));
-                let first = window.find(|entry| entry.revision.code != Code::NotTaken);
-                Measured::Rate { counts: self.counts, from: first.map(|entry| entry.session) }
-            }
-            Measure::Rate { .. } => Measured::Rate { counts: self.counts, from: self.from },
+            Measure::Run { counted, .. } => Measured::Run { of: *counted, days: self.run.days(), from: self.run.from },
+            Measure::Rate { counted, window, .. } => Measured::Rate(self.in_window(*counted, *window, history)),
+            Measure::Sessions { counted, window, .. } => Measured::Sessions(self.in_window(*counted, *window, history)),
         };
         Finding { level: self.level, since: self.since, ended: self.ended, measured }
     }
+
+    fn in_window(&self, of: CodeSet, window: Window, history: &History<'_>) -> InWindow {
+        let from = match window {
+            Window::SchoolWeeks(_) => {
+                let mut window = (self.first..).map_while(|at| history.get(at));
+                window.find(|entry| entry.revision.code != Code::NotTaken).map(|entry| entry.session)
+            }
+            Window::YearToDate | Window::Term => self.from,
+        };
+        InWindow { of, counted: self.counted, counts: self.counts, from }
+    }
 }
 
-fn run_level(levels: &Levels<u32>, days: u32) -> Option<Level> {
-    levels.gravest(|_, threshold| days >= threshold)
-}
-
-/// A run of school days. A day belongs to it if it has a possible mark and all its possible marks are unauthorised;
-/// a day without a possible mark neither counts nor breaks.
+/// A run of school days. A day belongs to it if it has a possible mark and all its possible marks are of the rule's codes; a day
+/// without a possible mark neither counts nor breaks.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     /// Days of the run before `day`.
@@ -324,24 +368,24 @@ struct Run {
 enum DaySoFar {
     #[default]
     NothingPossible,
-    AllUnauthorised,
+    AllOfThem,
     Broken,
 }
 
 impl Run {
-    fn take(&mut self, day: Day, meaning: Meaning) {
+    fn take(&mut self, day: Day, is_possible: bool, is_counted: bool) {
         if self.day != Some(day) {
             self.before = self.days();
             self.day = Some(day);
             self.so_far = DaySoFar::NothingPossible;
         }
-        if !meaning.is_possible() {
+        if !is_possible {
             return;
         }
-        if meaning != Meaning::Unauthorised {
+        if !is_counted {
             (self.so_far, self.from) = (DaySoFar::Broken, None);
         } else if self.so_far == DaySoFar::NothingPossible {
-            self.so_far = DaySoFar::AllUnauthorised;
+            self.so_far = DaySoFar::AllOfThem;
             self.from = if self.before == 0 { Some(day) } else { self.from };
         }
     }
@@ -350,7 +394,7 @@ impl Run {
     fn days(&self) -> u32 {
         match self.so_far {
             DaySoFar::NothingPossible => self.before,
-            DaySoFar::AllUnauthorised => self.before + 1,
+            DaySoFar::AllOfThem => self.before + 1,
             DaySoFar::Broken => 0,
         }
     }

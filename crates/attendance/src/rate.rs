@@ -37,19 +37,35 @@ impl Counts {
         self.unauthorised -= u32::from(meaning == Meaning::Unauthorised);
     }
 
+    /// The absence rate.
+    pub fn absence(self) -> Rate {
+        Rate { part: self.absent(), possible: self.possible }
+    }
+}
+
+/// A part of the possible sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The sessions that count.
+    pub part: u32,
+    /// Of so many.
+    pub possible: u32,
+}
+
+impl Rate {
     /// Whether the rate is `share` or more. Of no possible session there is no rate: never.
     pub fn reaches(self, share: Share) -> bool {
-        self.possible > 0 && u64::from(self.absent()) * 10_000 >= u64::from(share.0) * u64::from(self.possible)
+        self.possible > 0 && u64::from(self.part) * 10_000 >= u64::from(share.0) * u64::from(self.possible)
     }
 
-    /// The rate as a fraction from 0 to 1; none where no session was possible.
-    pub fn rate(self) -> Option<f64> {
-        (self.possible > 0).then(|| f64::from(self.absent()) / f64::from(self.possible))
+    /// As a fraction from 0 to 1; none where no session was possible.
+    pub fn fraction(self) -> Option<f64> {
+        (self.possible > 0).then(|| f64::from(self.part) / f64::from(self.possible))
     }
 
-    /// The rate in percent with one decimal, cut off rather than rounded, so that 9.99% never reads as 10.0%.
+    /// In percent with one decimal, cut off rather than rounded, so that 9.99% never reads as 10.0%.
     pub fn percent(self) -> String {
-        let tenths = u64::from(self.absent()) * 1_000 / u64::from(self.possible.max(1));
+        let tenths = u64::from(self.part) * 1_000 / u64::from(self.possible.max(1));
         format!("{}.{}%", tenths / 10, tenths % 10)
     }
 }
@@ -125,13 +141,14 @@ pub enum Status {
 impl Status {
     /// The status of counts.
     pub fn of(counts: Counts) -> Self {
-        if counts.possible == 0 {
+        let rate = counts.absence();
+        if rate.possible == 0 {
             Self::None
-        } else if counts.reaches(Share::percent(50)) {
+        } else if rate.reaches(Share::percent(50)) {
             Self::Severe
-        } else if counts.reaches(Share::percent(10)) {
+        } else if rate.reaches(Share::percent(10)) {
             Self::Persistent
-        } else if counts.reaches(Share::percent(5)) {
+        } else if rate.reaches(Share::percent(5)) {
             Self::AtRisk
         } else {
             Self::Good
@@ -171,9 +188,9 @@ mod tests {
 
     #[test]
     fn a_percentage_below_a_limit_never_reads_as_the_limit() {
-        assert_eq!(counts(999, 10_000).percent(), "9.9%");
-        assert_eq!(counts(9, 52).percent(), "17.3%");
-        assert_eq!(counts(1, 10).percent(), "10.0%");
+        assert_eq!(counts(999, 10_000).absence().percent(), "9.9%");
+        assert_eq!(counts(9, 52).absence().percent(), "17.3%");
+        assert_eq!(counts(1, 10).absence().percent(), "10.0%");
     }
 
     #[test]

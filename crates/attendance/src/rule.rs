@@ -1,5 +1,6 @@
 //! The rules that the authority judges by: values, read from its policy.
 
+use crate::code::CodeSet;
 use crate::rate::Share;
 use std::fmt;
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// Which sessions a rate is counted over.
+/// Which sessions a rule counts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// From 1 August.
@@ -150,8 +151,10 @@ pub enum Window {
 /// What a rule measures and where its levels begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// The absence rate over a window.
+    /// Sessions of some codes, of the possible sessions of a window.
     Rate {
+        /// The codes.
+        counted: CodeSet,
         /// The window.
         window: Window,
         /// Possible sessions below which nothing is judged: the level stays what it was.
@@ -161,8 +164,19 @@ pub enum Measure {
         /// Rates at which levels begin.
         levels: Levels<Share>,
     },
-    /// School days in a row on which every possible mark is unauthorised.
-    UnauthorisedRun {
+    /// Sessions of some codes within a window.
+    Sessions {
+        /// The codes.
+        counted: CodeSet,
+        /// The window.
+        window: Window,
+        /// Numbers of sessions at which levels begin.
+        levels: Levels<u32>,
+    },
+    /// School days in a row on which every possible mark is of some codes. A day without a possible mark neither counts nor breaks.
+    Run {
+        /// The codes.
+        counted: CodeSet,
         /// Lengths in school days at which levels begin.
         levels: Levels<u32>,
     },
@@ -240,7 +254,7 @@ mod tests {
         let rule = Rule {
             id: RuleId::parse("run").unwrap(),
             title: "Run".into(),
-            measure: Measure::UnauthorisedRun { levels: Levels::new(Some(5), None, None).unwrap() },
+            measure: Measure::Run { counted: CodeSet::UNAUTHORISED, levels: Levels::new(Some(5), None, None).unwrap() },
         };
         assert!(RuleSet::new(vec![rule.clone(), rule]).is_err());
         assert!(RuleId::parse("Run").is_err() && RuleId::parse("").is_err());

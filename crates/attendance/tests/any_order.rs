@@ -5,6 +5,7 @@
 mod oracle;
 
 use attendance::calendar::{Calendar, Calendars};
+use attendance::code::CodeSet;
 use attendance::judge::{Fold, History, Standard};
 use attendance::mark::{MinutesLate, Revision};
 use attendance::rate::Share;
@@ -63,17 +64,28 @@ fn rule(id: &str, measure: Measure) -> Rule {
 
 fn rate(id: &str, window: Window, minimum: u32, margin: u32) -> Rule {
     let levels = Levels::new(Some(Share::percent(5)), Some(Share::percent(10)), Some(Share::percent(50))).unwrap();
-    rule(id, Measure::Rate { window, minimum, margin: Share::percent(margin), levels })
+    rule(id, Measure::Rate { counted: CodeSet::ABSENT, window, minimum, margin: Share::percent(margin), levels })
 }
 
 fn rules() -> RuleSet {
-    let run = Measure::UnauthorisedRun { levels: Levels::new(Some(2), Some(4), None).unwrap() };
+    let levels = Levels::new(Some(2), Some(4), None).unwrap();
+    let run = |codes: &[Code]| Measure::Run { counted: CodeSet::of(codes), levels };
+    let sessions = |codes: &[Code], window| Measure::Sessions { counted: CodeSet::of(codes), window, levels };
+    let shares = Levels::new(Some(Share::percent(20)), None, Some(Share::percent(40))).unwrap();
+    let (window, margin) = (Window::SchoolWeeks(3), Share::percent(5));
+    let illness = Measure::Rate { counted: CodeSet::of(&[Code::I]), window, minimum: 3, margin, levels: shares };
     RuleSet::new(vec![
         rate("year", Window::YearToDate, 4, 2),
         rate("term", Window::Term, 3, 0),
         rate("weeks", Window::SchoolWeeks(2), 1, 3),
         rate("many-weeks", Window::SchoolWeeks(6), 5, 1),
-        rule("run", run),
+        rule("run", run(&[Code::G, Code::N, Code::O, Code::U])),
+        rule("run-of-some", run(&[Code::O, Code::G])),
+        rule("run-of-illness", run(&[Code::I])),
+        rule("illness", illness),
+        rule("penalty", sessions(&[Code::G, Code::N, Code::O, Code::U], Window::SchoolWeeks(2))),
+        rule("illness-in-term", sessions(&[Code::I], Window::Term)),
+        rule("late-in-year", sessions(&[Code::L, Code::B], Window::YearToDate)),
     ])
     .unwrap()
 }

@@ -5,6 +5,7 @@ mod oracle;
 
 use attendance::backtest::{AlertLine, Known, Newest, Outcome, pupil};
 use attendance::calendar::{Calendar, Calendars};
+use attendance::code::CodeSet;
 use attendance::judge::Standard;
 use attendance::mark::Revision;
 use attendance::rate::Share;
@@ -19,9 +20,10 @@ fn rules() -> RuleSet {
     let rate = |id: &str, window, minimum| Rule {
         id: RuleId::parse(id).unwrap(),
         title: id.to_owned(),
-        measure: Measure::Rate { window, minimum, margin: Share::percent(2), levels },
+        measure: Measure::Rate { counted: CodeSet::ABSENT, window, minimum, margin: Share::percent(2), levels },
     };
-    let run = Measure::UnauthorisedRun { levels: Levels::new(Some(2), Some(4), None).unwrap() };
+    let levels = Levels::new(Some(2), Some(4), None).unwrap();
+    let run = Measure::Run { counted: CodeSet::UNAUTHORISED, levels };
     let run = Rule { id: RuleId::parse("run").unwrap(), title: "Run".into(), measure: run };
     RuleSet::new(vec![rate("year", Window::YearToDate, 4), rate("weeks", Window::SchoolWeeks(2), 2), run]).unwrap()
 }

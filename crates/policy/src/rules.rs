@@ -3,10 +3,11 @@
 use crate::files::RULES;
 use crate::problem::{Place, Problem, Problems};
 use crate::table::{Entry, Table};
+use attendance::Code;
+use attendance::code::CodeSet;
 use attendance::rate::Share;
 use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
 use serde::Deserialize;
-use std::fmt;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +15,7 @@ struct RawRule {
     id: String,
     title: String,
     kind: String,
+    counts: Option<toml::Value>,
     window: Option<String>,
     minimum: Option<i64>,
     margin: Option<String>,
@@ -57,9 +59,10 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
     }
     let measure = match raw.kind.as_str() {
         "rate" => problems.take(rate(raw, place("levels")())),
-        "unauthorised-run" => problems.take(run(raw, &place("levels")())),
+        "sessions" => problems.take(sessions(raw, &place("levels")())),
+        "run" => problems.take(run(raw, &place("levels")())),
         other => {
-            problems.add(place("kind")(), format!("{other:?} is no kind of rule: rate or unauthorised-run"));
+            problems.add(place("kind")(), format!("{other:?} is no kind of rule: rate, sessions or run"));
             None
         }
     };
@@ -70,10 +73,8 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
 fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
-    let text =
-        raw.window.as_deref().ok_or("a rate needs a window: \"year-to-date\", \"term\" or as \"6 school weeks\"");
-    let text = problems.part(place("window"), text);
-    let window = text.and_then(|text| problems.part(place("window"), window(text)));
+    let counted = problems.part(place("counts"), counted(raw, Some(CodeSet::ABSENT)));
+    let window = problems.part(place("window"), window(raw));
     let minimum =
         raw.minimum.and_then(|minimum| u32::try_from(minimum).ok()).filter(|minimum| (1..=400).contains(minimum));
     let minimum = minimum.ok_or("a rate needs a minimum of possible sessions, from 1 to 400");
@@ -95,11 +96,69 @@ fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
         );
         problems.add(place("margin")(), what);
     }
-    match (window, minimum, margin, levels) {
-        (Some(window), Some(minimum), Some(margin), Some(levels)) => {
-            problems.or(Measure::Rate { window, minimum, margin, levels })
+    match (counted, window, minimum, margin, levels) {
+        (Some(counted), Some(window), Some(minimum), Some(margin), Some(levels)) => {
+            problems.or(Measure::Rate { counted, window, minimum, margin, levels })
         }
         _ => Err(problems),
+    }
+}
+
+fn sessions(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
+    refuse(
+        raw,
+        &[("minimum", raw.minimum.is_some()), ("margin", raw.margin.is_some())],
+        "a number of sessions",
+        &mut problems,
+    );
+    let counted = problems.part(place("counts"), counted(raw, None));
+    let window = problems.part(place("window"), window(raw));
+    let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
+    match (counted, window, levels) {
+        (Some(counted), Some(window), Some(levels)) => problems.or(Measure::Sessions { counted, window, levels }),
+        _ => Err(problems),
+    }
+}
+
+/// Refuses the fields that a rule of this kind does not have.
+fn refuse(raw: &RawRule, given: &[(&str, bool)], what: &str, problems: &mut Problems) {
+    for (field, _) in given.iter().filter(|(_, given)| *given) {
+        problems.add(Place::new(RULES, format!("rule {:?}, {field}", raw.id)), format!("{what} has none; take it out"));
+    }
+}
+
+/// The codes that a rule counts.
+fn counted(raw: &RawRule, default: Option<CodeSet>) -> Result<CodeSet, String> {
+    let how = "\"absence\", \"authorised\", \"unauthorised\", or a list of codes as [\"N\", \"O\"]";
+    let Some(given) = &raw.counts else {
+        return default.ok_or_else(|| format!("it is missing: {how}"));
+    };
+    match given {
+        toml::Value::String(text) => match text.as_str() {
+            "absence" => Ok(CodeSet::ABSENT),
+            "authorised" => Ok(CodeSet::AUTHORISED),
+            "unauthorised" => Ok(CodeSet::UNAUTHORISED),
+            _ => Err(format!("{text:?} is not what can be counted: {how}")),
+        },
+        toml::Value::Array(list) if !list.is_empty() => {
+            let codes: Result<Vec<Code>, String> = list.iter().map(|code| possible_code(code, how)).collect();
+            Ok(CodeSet::of(&codes?))
+        }
+        _ => Err(format!("{given} is not what can be counted: {how}")),
+    }
+}
+
+/// A code of possible sessions: of others none is ever counted.
+fn possible_code(given: &toml::Value, how: &str) -> Result<Code, String> {
+    let text = given.as_str().ok_or_else(|| format!("{given} is no code: {how}"))?;
+    let code = Code::ALL.iter().copied().find(|code| code.text() == text);
+    let code = code.ok_or_else(|| format!("{text:?} is no attendance code; upper and lower case differ"))?;
+    if code.meaning().is_possible() {
+        Ok(code)
+    } else {
+        Err(format!("{text} ({}) is no possible session, which a rule cannot count", code.title()))
     }
 }
 
@@ -107,16 +166,19 @@ fn run(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     let strange =
         [("window", raw.window.is_some()), ("minimum", raw.minimum.is_some()), ("margin", raw.margin.is_some())];
-    for (field, _) in strange.iter().filter(|(_, given)| *given) {
-        let place = Place::new(RULES, format!("rule {:?}, {field}", raw.id));
-        problems.add(place, "a run of days has none; take it out");
-    }
-    let levels = levels(raw, levels_at, |value| {
-        let days = value.as_integer().and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=400).contains(days));
-        days.ok_or_else(|| format!("{value} is no number of school days from 1 to 400"))
-    });
-    let levels = problems.take(levels);
-    problems.finish(levels.map(|levels| Measure::UnauthorisedRun { levels }))
+    refuse(raw, &strange, "a run of days", &mut problems);
+    let place = || Place::new(RULES, format!("rule {:?}, counts", raw.id));
+    let counted = problems.part(place, counted(raw, None));
+    let levels = problems.take(whole_numbers(raw, levels_at, "school days"));
+    problems.finish(counted.zip(levels).map(|(counted, levels)| Measure::Run { counted, levels }))
+}
+
+fn whole_numbers(raw: &RawRule, levels_at: &Place, of: &str) -> Result<Levels<u32>, Problems> {
+    levels(raw, levels_at, |value| {
+        let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
+        let number = number.filter(|number| (1..=400).contains(number));
+        number.ok_or_else(|| format!("{value} is no number of {of} from 1 to 400"))
+    })
 }
 
 fn levels<T: Copy + Ord>(
@@ -135,21 +197,16 @@ fn levels<T: Copy + Ord>(
     problems.finish(levels)
 }
 
-struct WindowError<'a>(&'a str);
-
-impl fmt::Display for WindowError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no window: \"year-to-date\", \"term\", or 1 to 39 weeks as \"6 school weeks\"", self.0)
-    }
-}
-
-fn window(text: &str) -> Result<Window, WindowError<'_>> {
-    match text {
-        "year-to-date" => Ok(Window::YearToDate),
-        "term" => Ok(Window::Term),
-        _ => {
+fn window(raw: &RawRule) -> Result<Window, String> {
+    let how = "\"year-to-date\", \"term\", or 1 to 39 weeks as \"6 school weeks\"";
+    match raw.window.as_deref() {
+        None => Err(format!("it is missing: {how}")),
+        Some("year-to-date") => Ok(Window::YearToDate),
+        Some("term") => Ok(Window::Term),
+        Some(text) => {
             let weeks = text.strip_suffix("school weeks").and_then(|count| count.trim().parse().ok());
-            weeks.filter(|weeks| (1..=39).contains(weeks)).map(Window::SchoolWeeks).ok_or(WindowError(text))
+            let weeks = weeks.filter(|weeks| (1..=39).contains(weeks)).map(Window::SchoolWeeks);
+            weeks.ok_or_else(|| format!("{text:?} is no window: {how}"))
         }
     }
 }
@@ -162,7 +219,8 @@ mod tests {
     fn the_rules_that_ship_are_sound() {
         let rules = read(crate::DEFAULT_RULES).unwrap();
         let ids: Vec<&str> = rules.rules().iter().map(|rule| rule.id.text()).collect();
-        assert_eq!(ids, ["year-to-date", "term", "recent-weeks", "unauthorised-run"]);
+        assert_eq!(ids[..4], ["year-to-date", "term", "recent-weeks", "unauthorised-run"]);
+        assert_eq!(ids.len(), 12, "{ids:?}");
     }
 
     #[test]
@@ -180,7 +238,8 @@ mod tests {
             [[rule]]
             id = "run"
             title = "Run"
-            kind = "unauthorised-run"
+            kind = "run"
+            counts = "unauthorised"
             minimum = 3
             levels = { at-risk = 5, severe = 5 }
             "#,
@@ -216,12 +275,13 @@ mod tests {
             [[rule]]
             id = "third"
             title = "Third"
-            kind = "unauthorised-run"
+            kind = "run"
+            counts = "unauthorised"
             levels = { at-risk = 0 }
             [[rule]]
             id = "third"
             title = "Fourth"
-            kind = "run"
+            kind = "streak"
             levels = {}
             [rules]
             "#,
@@ -230,12 +290,12 @@ mod tests {
         let mut told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         told.sort();
         for (problem, part) in told.iter().zip([
-            "rules.toml, line 20: unknown field `rules`, expected one of rule",
+            "rules.toml, line 21: unknown field `rules`, expected one of rule",
             "rules.toml, rule \"first\", line 3, titel: unknown field `titel`, expected one of `id`, `title`",
             "rules.toml, rule \"first\", line 4, title: invalid type: integer `5`, expected a string",
             "rules.toml, rule \"first\", line 6, levels: unknown field `serious`, expected one of `at-risk`",
             "rules.toml, rule \"third\", id: two rules have it",
-            "rules.toml, rule \"third\", kind: \"run\" is no kind of rule",
+            "rules.toml, rule \"third\", kind: \"streak\" is no kind of rule",
             "rules.toml, rule \"third\", levels: 0 is no number of school days",
             "rules.toml, rule 2, line 7: missing field `",
         ]) {
@@ -246,6 +306,36 @@ mod tests {
         assert_eq!(told, "rules.toml, line 1: rule is of type integer; write each as a table of its own, [[rule]]");
         let told = read("[[rule]]\nid = 'a'\ntitle 'A'\n[[rule]]\n").unwrap_err().to_string();
         assert!(told.starts_with("rules.toml, line 3: "), "{told}");
+    }
+
+    #[test]
+    fn what_is_counted_is_a_kind_of_absence_or_codes_of_possible_sessions() {
+        let read = |kind: &str, counts: &str| {
+            let rest = if kind == "run" { "" } else { "window = 'term'" };
+            let text = format!(
+                "[[rule]]\nid = 'a'\ntitle = 'A'\nkind = '{kind}'\n{counts}\n{rest}\nlevels = {{ severe = 5 }}\n"
+            );
+            match read(&text).map(|rules| rules.rules()[0].measure.clone()) {
+                Ok(Measure::Run { counted, .. } | Measure::Sessions { counted, .. }) => counted.to_string(),
+                other => other.unwrap_err().to_string(),
+            }
+        };
+        assert_eq!(read("run", "counts = 'unauthorised'"), "G, N, O or U");
+        assert_eq!(read("sessions", "counts = ['O', 'C2']"), "C2 or O");
+        for (counts, part) in [
+            ("", "counts: it is missing: \"absence\", \"authorised\""),
+            ("counts = 'absent'", "counts: \"absent\" is not what can be counted"),
+            ("counts = []", "counts: [] is not what can be counted"),
+            ("counts = ['i']", "counts: \"i\" is no attendance code; upper and lower case differ"),
+            ("counts = [5]", "counts: 5 is no code"),
+            ("counts = ['D']", "counts: D (dual registered, expected at the other school) is no possible session"),
+            ("counts = ['-']", "counts: - (no mark taken) is no possible session"),
+            ("counts = ['I']\nminimum = 5", "minimum: a number of sessions has none; take it out"),
+        ] {
+            let told = read("sessions", counts);
+            assert!(told.contains(part), "{counts}: {told}");
+        }
+        assert!(read("sessions", "counts = 'absence'\nlevels = 5").contains("duplicate key"));
     }
 
     #[test]

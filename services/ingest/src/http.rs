@@ -38,6 +38,9 @@ use transport::{Header, Outgoing};
 
 /// Requests with a body in memory at once: each may hold several times `ingest.max_unpacked`.
 const AT_ONCE: usize = 8;
+/// Bytes of messages that wait for Kafka, in units of so many: what is read and waits takes no turn, and no more memory than the
+/// turns do.
+const UNIT: usize = 64 << 10;
 /// Requests that wait for their turn at once; further ones are told at once to come later.
 const WAITING: usize = 256;
 /// How long a request waits for its turn before it is told to come later.
@@ -60,8 +63,10 @@ pub(crate) struct App {
     limits: Limits,
     timeout: Duration,
     turns: Arc<Semaphore>,
-    /// Of those who read and those who wait.
+    /// Of those who read and those who wait, for their turn or for Kafka.
     room: Arc<Semaphore>,
+    /// Units of messages that wait for Kafka.
+    waiting: Arc<Semaphore>,
     /// Requests told to come later.
     sent_away: AtomicU64,
 }
@@ -79,6 +84,7 @@ impl App {
             timeout: settings.request_timeout,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             room: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            waiting: Arc::new(Semaphore::new(Self::units(AT_ONCE * size(settings.max_unpacked)))),
             sent_away: AtomicU64::new(0),
         }
     }
@@ -87,7 +93,19 @@ impl App {
     async fn turn(&self) -> Option<Turn> {
         let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
-        Some(Turn { _room: room, _turn: turn.ok()?.ok()? })
+        Some(Turn { _room: room, _place: turn.ok()?.ok()? })
+    }
+
+    fn units(bytes: usize) -> usize {
+        (bytes / UNIT + 1).min(Semaphore::MAX_PERMITS)
+    }
+
+    /// Gives a turn up for a place among the messages that wait for Kafka: others may read meanwhile.
+    async fn wait(&self, turn: Turn, messages: &[Outgoing]) -> Option<Turn> {
+        let bytes = messages.iter().map(|message| message.payload.len()).sum();
+        let units = u32::try_from(Self::units(bytes)).ok()?;
+        let place = Arc::clone(&self.waiting).acquire_many_owned(units).await.ok()?;
+        Some(Turn { _place: place, ..turn })
     }
 }
 
@@ -216,14 +234,13 @@ struct Received {
     dry_run: bool,
     format: Format,
     bytes: Vec<u8>,
-    /// Held until the request is answered.
     turn: Turn,
 }
 
-/// The right to have a body in memory.
+/// The right to have a body, or messages, in memory.
 struct Turn {
     _room: OwnedSemaphorePermit,
-    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 async fn receive(app: &App, head: &Parts, body: &mut Body, deadline: Instant) -> Result<Received, Problem> {
@@ -242,8 +259,7 @@ async fn receive(app: &App, head: &Parts, body: &mut Body, deadline: Instant) ->
 async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, Problem> {
     let deadline = body::deadline(app.timeout);
     let (head, mut body) = request.into_parts();
-    let Received { access, dry_run, format, bytes, turn: _turn } = match receive(app, &head, &mut body, deadline).await
-    {
+    let Received { access, dry_run, format, bytes, turn } = match receive(app, &head, &mut body, deadline).await {
         Ok(received) => received,
         Err(problem) => {
             let most = app.limits.packed.saturating_mul(DRAINED);
@@ -270,7 +286,11 @@ async fn take(app: &Arc<App>, request: Request, kind: Kind) -> Result<Response, 
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("rejected", rejected));
     }
     if !dry_run {
-        let stored = tokio::time::timeout_at(deadline, store(app, messages, &persons)).await;
+        let stored = tokio::time::timeout_at(deadline, async {
+            let _place = app.wait(turn, &messages).await;
+            store(app, messages, &persons).await
+        });
+        let stored = stored.await;
         let stored = stored.unwrap_or_else(|_| Err(Problem::unavailable("it took too long; send again", 5)));
         stored.map_err(|problem| match &answer.revised_at {
             Some(stamp) => problem.with("revised_at", json!(stamp)).with("warning", json!(RETRY)),

@@ -147,14 +147,22 @@ fn change_number(change: Change) -> v1::Change {
 }
 
 fn raw_evidence(evidence: &Evidence) -> v1::Evidence {
-    let (Counts { possible, authorised, unauthorised }, run_days) = match evidence.measured {
-        Measured::Rate { counts, .. } => (counts, 0),
-        Measured::Run { days, .. } => (evidence.year_to_date, days),
+    let (Counts { possible, authorised, unauthorised }, counted, run_days) = match evidence.measured {
+        Measured::Rate(window) | Measured::Sessions(window) => (window.counts, window.counted, 0),
+        Measured::Run { days, .. } => (evidence.year_to_date, 0, days),
     };
     let strip = evidence.strip.iter().map(|mark| v1::StripMark {
         session: mark.session.number(),
         school_urn: mark.school.map_or(0, attendance::Urn::number),
         code: mark.code.number().into(),
     });
-    v1::Evidence { possible, authorised, unauthorised, run_days, spells: evidence.spells, strip: strip.collect() }
+    v1::Evidence {
+        possible,
+        authorised,
+        unauthorised,
+        counted,
+        run_days,
+        spells: evidence.spells,
+        strip: strip.collect(),
+    }
 }

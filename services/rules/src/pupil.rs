@@ -13,10 +13,6 @@ use installation::InForce;
 use store::published::PublishedRow;
 use uuid::Uuid;
 
-/// What a rule finds that is none.
-const NOTHING: Finding =
-    Finding { level: None, since: None, ended: None, measured: Measured::Run { days: 0, from: None } };
-
 /// What was last published for a school year and rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublishedAlert {
@@ -166,7 +162,7 @@ impl Pupil {
             let difference = year_ended(&held.published)?;
             let empty = YearRecord::new(held.year);
             let history = History { previous: None, present: self.record.year(held.year).unwrap_or(&empty) };
-            let evidence = Evidence::of(&NOTHING, &history);
+            let evidence = Evidence::of(&Finding::NONE, &history);
             Some(Wanted { year: held.year, rule: held.rule.clone(), difference, evidence })
         });
         wanted.collect()
@@ -176,8 +172,8 @@ impl Pupil {
     fn of_rules_no_more(&self, year: SchoolYear, in_force: &InForce, history: &History<'_>) -> Vec<Wanted> {
         let gone = |held: &&PublishedAlert| held.year == year && in_force.policy.rules.rule(&held.rule).is_none();
         let withdrawn = self.published.iter().filter(gone).filter_map(|held| {
-            let difference = difference(Some(&held.published), &NOTHING, Direction::DownOnly)?;
-            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&NOTHING, history) })
+            let difference = difference(Some(&held.published), &Finding::NONE, Direction::DownOnly)?;
+            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&Finding::NONE, history) })
         });
         withdrawn.collect()
     }

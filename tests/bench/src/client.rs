@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Requests under way at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 64;
 
 /// What is sent.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! It shares no code with the crate beyond the values themselves.
 
 use attendance::calendar::Calendars;
+use attendance::code::CodeSet;
 use attendance::rule::{Level, Measure, Rule, Window};
 use attendance::{Code, Day, Mark, Meaning, SchoolYear, Session, Urn};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,19 +59,25 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
             .map(|((s, school), code)| (*s, *school, *code))
             .collect();
         let level = match &rule.measure {
-            Measure::UnauthorisedRun { levels } => {
-                let days = run(&known);
+            Measure::Run { counted, levels } => {
+                let days = run(&known, *counted);
                 levels.iter().filter(|(_, least)| days >= *least).map(|(level, _)| level).max()
             }
-            Measure::Rate { window, minimum, margin, levels } => {
+            Measure::Sessions { counted, window, levels } => {
                 let codes = in_window(&known, *window, year, calendars);
-                let (possible, authorised, unauthorised) = count(codes.iter());
+                let sessions = codes.iter().filter(|code| counted.codes().any(|one| one == **code)).count();
+                levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
+            }
+            Measure::Rate { counted, window, minimum, margin, levels } => {
+                let codes = in_window(&known, *window, year, calendars);
+                let (possible, _, _) = count(codes.iter());
+                let part = codes.iter().filter(|code| counted.codes().any(|one| one == **code)).count();
                 if possible < u64::from(*minimum) {
                     wanted.level
                 } else {
                     // In percent with all decimals: the test's thresholds are whole percents.
                     let percent = |text: String| text.trim_end_matches('%').parse::<f64>().unwrap();
-                    let rate = 100.0 * (authorised + unauthorised) as f64;
+                    let rate = 100.0 * part as f64;
                     let reaches = |least: f64| possible > 0 && rate >= least * possible as f64;
                     let margin = percent(margin.to_string());
                     let stays = |level: Level| wanted.level.is_some_and(|held| level <= held);
@@ -94,13 +101,13 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
     wanted
 }
 
-/// Length of the run of unauthorised school days that lasts at the newest session.
-fn run(known: &[(Session, Urn, Code)]) -> u32 {
-    let mut days: BTreeMap<Day, Vec<Meaning>> = BTreeMap::new();
+/// Length of the run of school days of these codes that lasts at the newest session.
+fn run(known: &[(Session, Urn, Code)], counted: CodeSet) -> u32 {
+    let mut days: BTreeMap<Day, Vec<Code>> = BTreeMap::new();
     for (session, _, code) in known.iter().filter(|(_, _, code)| code.meaning().is_possible()) {
-        days.entry(session.day()).or_default().push(code.meaning());
+        days.entry(session.day()).or_default().push(*code);
     }
-    let fits = |day: &&Vec<Meaning>| day.iter().all(|meaning| *meaning == Meaning::Unauthorised);
+    let fits = |day: &&Vec<Code>| day.iter().all(|code| counted.codes().any(|one| one == *code));
     days.values().rev().take_while(fits).count() as u32
 }
 

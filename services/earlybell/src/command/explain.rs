@@ -3,14 +3,16 @@
 use super::installation::{Actor, block_on, clock, connection, founded, settings, store as open};
 use ::installation::InForce;
 use anyhow::bail;
+use attendance::code::CodeSet;
 use attendance::evidence::{Evidence, strip_text};
-use attendance::judge::{Finding, History, Measured};
+use attendance::judge::{Finding, History, InWindow, Measured};
 use attendance::rate::Status;
 use attendance::record::Record;
-use attendance::rule::{Measure, Rule, Window};
+use attendance::rule::{Levels, Measure, Rule, Window};
 use attendance::{Day, SchoolYear, Upn};
 use clap::Args;
 use rules::snapshot::{Snapshot, findings};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use store::published::{self, PublishedRow};
@@ -66,7 +68,7 @@ fn show(record: &Record, year: SchoolYear, in_force: &InForce, alerts: &[Publish
     let (absent, possible) = (counts.absent(), counts.possible);
     println!(
         "year so far  missed {absent} of {possible} sessions ({}), {}",
-        counts.percent(),
+        counts.absence().percent(),
         Status::of(counts).text()
     );
     println!("             {} authorised, {} unauthorised", counts.authorised, counts.unauthorised);
@@ -100,27 +102,45 @@ fn state(finding: &Finding) -> String {
 
 fn why(rule: &Rule, finding: &Finding) -> String {
     match (&rule.measure, finding.measured) {
-        (Measure::Rate { window, minimum, levels, .. }, Measured::Rate { counts, from }) => {
-            let window = match window {
-                Window::YearToDate => "this school year".to_owned(),
-                Window::Term => "this term".to_owned(),
-                Window::SchoolWeeks(weeks) => format!("the last {weeks} school weeks"),
-            };
-            let from = from.map(|from| format!(", from {}", from.day())).unwrap_or_default();
-            let short = if counts.possible < *minimum {
+        (Measure::Rate { window, minimum, levels, .. }, Measured::Rate(found)) => {
+            let short = if found.counts.possible < *minimum {
                 format!("; not judged below {minimum} possible sessions")
             } else {
                 String::new()
             };
-            let thresholds: Vec<String> = levels.iter().map(|(level, share)| format!("{level} at {share}")).collect();
-            let (absent, possible, percent) = (counts.absent(), counts.possible, counts.percent());
-            format!("missed {absent} of {possible} in {window}{from} ({percent}); {}{short}", thresholds.join(", "))
+            let (possible, percent) = (found.counts.possible, found.rate().percent());
+            format!("{} of {possible} {} ({percent}); {}{short}", counted(&found), within(*window, &found), at(levels))
         }
-        (Measure::UnauthorisedRun { levels }, Measured::Run { days, from }) => {
-            let thresholds: Vec<String> = levels.iter().map(|(level, days)| format!("{level} at {days}")).collect();
+        (Measure::Sessions { window, levels, .. }, Measured::Sessions(found)) => {
+            format!("{} sessions {}; {}", counted(&found), within(*window, &found), at(levels))
+        }
+        (Measure::Run { levels, .. }, Measured::Run { of, days, from }) => {
             let from = from.map(|day: Day| format!(" since {day}")).unwrap_or_default();
-            format!("{days} school days in a row without leave{from}; {}", thresholds.join(", "))
+            format!("{days} school days in a row of {of}{from}; {}", at(levels))
         }
         _ => String::new(),
     }
+}
+
+/// How many sessions of the rule's codes there are.
+fn counted(found: &InWindow) -> String {
+    if found.of == CodeSet::ABSENT {
+        format!("missed {}", found.counted)
+    } else {
+        format!("{} marked {}", found.counted, found.of)
+    }
+}
+
+fn within(window: Window, found: &InWindow) -> String {
+    let window = match window {
+        Window::YearToDate => "this school year".to_owned(),
+        Window::Term => "this term".to_owned(),
+        Window::SchoolWeeks(weeks) => format!("the last {weeks} school weeks"),
+    };
+    let from = found.from.map(|from| format!(", from {}", from.day())).unwrap_or_default();
+    format!("in {window}{from}")
+}
+
+fn at<T: Copy + Ord + Display>(levels: &Levels<T>) -> String {
+    levels.iter().map(|(level, threshold)| format!("{level} at {threshold}")).collect::<Vec<_>>().join(", ")
 }

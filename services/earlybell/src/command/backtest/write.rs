@@ -24,7 +24,15 @@ pub(crate) const RECORD_COLUMNS: [&str; 7] =
 pub(crate) fn record_fields(upn: Upn, counts: Counts, status: Status) -> [String; 7] {
     let numbers = [counts.possible, counts.absent(), counts.authorised, counts.unauthorised];
     let [possible, absent, authorised, unauthorised] = numbers.map(|number| number.to_string());
-    [upn.text(), possible, absent, authorised, unauthorised, rate(counts.rate()), status.text().to_owned()]
+    [
+        upn.text(),
+        possible,
+        absent,
+        authorised,
+        unauthorised,
+        rate(counts.absence().fraction()),
+        status.text().to_owned(),
+    ]
 }
 
 /// Writes a line a pupil.
