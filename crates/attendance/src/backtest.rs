@@ -6,7 +6,7 @@
 use crate::alert::{Difference, Direction, Published, difference};
 use crate::evidence::Evidence;
 use crate::judge::{Episode, Fold, History, Standard, episodes};
-use crate::rate::{Counts, Status};
+use crate::rate::{Counts, Share, Status};
 use crate::record::{Applied, Record, YearRecord};
 use crate::rule::{Level, RuleId};
 use crate::{Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
@@ -83,6 +83,10 @@ pub struct Outcome {
     pub episodes: Vec<Episode>,
     /// Marks that were not newer than what was there.
     pub superseded: u64,
+    /// The sessions missed, in order; one that two schools say was missed twice.
+    pub missed: Vec<Session>,
+    /// The session from which on the rate of the year to date was 10% or more, up to the end; none where it is not.
+    pub persistent_since: Option<Session>,
 }
 
 /// Judges one pupil's marks of `year`, with those of the year before as history; others are passed over. `school_at`
@@ -133,7 +137,24 @@ pub fn pupil(
     let counts = present.counts();
     let last = Session::new(year.last_day(), Half::Pm);
     let school = school_at(last).or_else(|| newest_school(present));
-    Some(Outcome { counts, status: Status::of(counts), school, changes, wanted, episodes, superseded })
+    let (missed, persistent_since) = course(present);
+    let status = Status::of(counts);
+    Some(Outcome { counts, status, school, changes, wanted, episodes, superseded, missed, persistent_since })
+}
+
+/// The sessions missed, and since when the rate has been 10% or more for good.
+fn course(record: &YearRecord) -> (Vec<Session>, Option<Session>) {
+    let (mut counts, mut missed, mut since) = (Counts::default(), Vec::new(), None);
+    for entry in record.entries() {
+        let meaning = entry.revision.code.meaning();
+        counts.add(meaning);
+        if meaning.is_absent() {
+            missed.push(entry.session);
+        }
+        let persistent = counts.absence().reaches(Share::percent(10));
+        since = if persistent { since.or(Some(entry.session)) } else { None };
+    }
+    (missed, since)
 }
 
 /// The school of the newest mark; of two in one session the one with the greater URN.

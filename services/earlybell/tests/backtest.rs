@@ -358,3 +358,31 @@ fn a_policy_brings_its_rules_schools_and_localities() {
         "a wrong policy is refused"
     );
 }
+
+#[test]
+fn what_a_flag_was_worth_is_told_by_rule() {
+    let run = Run::new();
+    // 2 of 20 is 10% on the tenth day; from the thirteenth day's morning on, 3 of 25, the rate stays at 10% or more.
+    let missed = [2, 3, 24, 25, 26, 27, 28, 29];
+    let other = registers(&[], "/").replace("R900001000001", "F900001000002");
+    let file = run.file("registers.csv", &(registers(&missed, "I") + other.split_once('\n').unwrap().1));
+    let summary = run.backtest(&file, &[]).2;
+    let worth = |rule: serde_json::Value| {
+        let all = summary["worth"].as_array().unwrap().iter();
+        all.filter(|worth| worth["rule"] == rule && worth["phase"].is_null()).collect::<Vec<_>>()[0].clone()
+    };
+    let wanted = serde_json::json!({
+        "rule": "year-to-date", "phase": null, "pupils": 2, "flagged": 1, "flagged_persistent": 1, "flagged_severe": 0,
+        "persistent": 1, "severe": 0, "persistent_flagged_by": { "2025-09-23": 1 }, "lead_days": 3, "absence_to_come": 0.75,
+    });
+    assert_eq!(worth("year-to-date".into()), wanted);
+    assert_eq!(worth(serde_json::Value::Null)["flagged"], 1, "any rule");
+    let silent = worth("twenty-days".into());
+    assert_eq!(
+        (&silent["flagged"], &silent["lead_days"], &silent["absence_to_come"]),
+        (&0.into(), &serde_json::Value::Null, &0.0.into())
+    );
+    let output = Run::earlybell(&[Path::new("backtest"), Path::new("--registers"), &file]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("year-to-date") && told.contains("found 09-23") && told.contains("75%"), "{told}");
+}

@@ -4,7 +4,7 @@ use crate::place;
 use attendance::alert::{Difference, Direction, Published, difference, moved, year_ended};
 use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
-use attendance::judge::{Finding, Fold, History, Measured};
+use attendance::judge::{Finding, Fold, History};
 use attendance::mark::Revision;
 use attendance::record::{Applied, Record, YearRecord};
 use attendance::rule::{Level, RuleId};

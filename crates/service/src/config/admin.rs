@@ -13,7 +13,7 @@ section! {
         rules: SocketAddr = "127.0.0.1:9102";
         /// Notifier's address.
         notifier: SocketAddr = "127.0.0.1:9103";
-        /// The longest that a client may take to send the head of a request.
+        /// The longest that a client may take to send the head of a request, stay idle, or take nothing of its answer.
         header_timeout: Duration = "5s";
     }
 }

@@ -4,6 +4,7 @@ mod apart;
 pub(crate) mod judged;
 pub(crate) mod read;
 mod summary;
+mod worth;
 pub(crate) mod write;
 mod year;
 

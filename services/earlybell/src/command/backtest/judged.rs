@@ -6,7 +6,7 @@ use anyhow::bail;
 use attendance::backtest::{Known, Newest, Outcome, pupil};
 use attendance::enrolment::Roster;
 use attendance::judge::Standard;
-use attendance::{Half, SchoolYear, Session, Upn};
+use attendance::{Day, Half, SchoolYear, Session, Upn};
 use rustc_hash::FxHashMap;
 use std::thread;
 
@@ -26,6 +26,8 @@ pub(crate) struct Judged {
     /// Marks before the school year before: not judged.
     pub(crate) other_years: usize,
     pub(crate) refused: Refused,
+    /// The days of the year judged for which there is a register.
+    pub(crate) days: Vec<Day>,
     /// By UPN.
     pub(crate) pupils: Vec<Pupil>,
 }
@@ -38,7 +40,7 @@ pub(crate) fn judge(
 ) -> anyhow::Result<Judged> {
     let newest = input.newest();
     let mut marks = std::mem::take(&mut input.marks);
-    let (registers, count) = (input.register_count(), marks.len());
+    let (registers, count, days) = (input.register_count(), marks.len(), input.days(year));
     let first = Session::new(year.previous().first_day(), Half::Am);
     let other_years = marks.iter().filter(|known| known.mark.session < first).count();
     marks.sort_unstable_by_key(|known| known.mark.upn);
@@ -51,7 +53,7 @@ pub(crate) fn judge(
     });
     let Ok(pupils) = pupils else { bail!("a thread ended before its work was done") };
     let pupils = pupils.into_iter().flatten().collect();
-    Ok(Judged { year, registers, marks: count, other_years, refused, pupils })
+    Ok(Judged { year, registers, marks: count, other_years, refused, days, pupils })
 }
 
 /// Cuts the marks, sorted by pupil, into parts of about one size that share no pupil.

@@ -14,8 +14,8 @@ use ingest::validate::Admission;
 use rustc_hash::FxHashMap;
 use simulator::SchoolDay;
 use simulator::roster::write_rows;
-use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -141,6 +141,12 @@ impl Input {
     /// The last school year that holds a mark.
     pub(crate) fn last_year(&self) -> Option<SchoolYear> {
         self.registers.keys().map(|(_, session)| *session).max().map(Session::school_year)
+    }
+
+    /// The days of a school year for which there is a register, in order.
+    pub(crate) fn days(&self, year: SchoolYear) -> Vec<Day> {
+        let days = self.registers.keys().map(|(_, session)| session.day());
+        days.filter(|day| SchoolYear::of(*day) == year).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whether a school year holds a mark.

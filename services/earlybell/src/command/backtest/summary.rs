@@ -2,11 +2,13 @@
 
 use super::Rules;
 use super::judged::Judged;
+use super::worth::{self, Worth};
+use attendance::Day;
 use attendance::alert::Change;
 use attendance::rate::Status;
 use attendance::rule::Level;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 type Count = BTreeMap<&'static str, u64>;
@@ -27,7 +29,11 @@ pub(crate) struct Summary {
     alerts: BTreeMap<String, Count>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     alerts_by_locality: BTreeMap<String, Count>,
+    /// Alerts raised or made graver, a locality and school week.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    news_a_week: BTreeMap<String, f64>,
     changes: Count,
+    worth: Vec<Worth>,
 }
 
 impl Summary {
@@ -42,6 +48,8 @@ impl Summary {
         let localities = rules.policy.iter().flat_map(|policy| &policy.localities);
         let mut alerts_by_locality: BTreeMap<String, Count> =
             localities.map(|locality| (locality.clone(), levels())).collect();
+        let weeks: BTreeSet<Day> = judged.days.iter().map(|day| day.monday()).collect();
+        let mut news: BTreeMap<String, u64> = alerts_by_locality.keys().map(|name| (name.clone(), 0)).collect();
         for pupil in &judged.pupils {
             *status.entry(pupil.outcome.status.text()).or_default() += 1;
             for episode in &pupil.outcome.episodes {
@@ -57,6 +65,10 @@ impl Summary {
             }
             for line in &pupil.outcome.changes {
                 *changes.entry(line.difference.change.text()).or_default() += 1;
+                if let (Some(policy), Change::Raised | Change::Escalated) = (&rules.policy, line.difference.change) {
+                    let locality = policy.locality_of(pupil.home.as_deref(), Some(line.school)).unwrap_or("none");
+                    *news.entry(locality.to_owned()).or_default() += 1;
+                }
             }
         }
         Self {
@@ -71,9 +83,16 @@ impl Summary {
             status,
             alerts,
             alerts_by_locality,
+            news_a_week: news.into_iter().map(|(name, count)| (name, a_week(count, weeks.len()))).collect(),
             changes,
+            worth: worth::of(judged, rules),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "alerts of a year are far below 2^52")]
+fn a_week(count: u64, weeks: usize) -> f64 {
+    (count as f64 / weeks.max(1) as f64 * 10.0).round() / 10.0
 }
 
 impl fmt::Display for Summary {
@@ -97,9 +116,49 @@ impl fmt::Display for Summary {
         table(f, "alerts by rule", &self.alerts)?;
         if !self.alerts_by_locality.is_empty() {
             table(f, "alerts by locality", &self.alerts_by_locality)?;
+            let news = self.news_a_week.iter().map(|(name, count)| format!("{name} {count}"));
+            writeln!(f, "\nraised or made graver, a school week: {}", news.collect::<Vec<_>>().join(", "))?;
         }
-        Ok(())
+        let (all, phases): (Vec<&Worth>, Vec<&Worth>) = self.worth.iter().partition(|worth| worth.phase.is_none());
+        worth_table(f, "what flags were worth", &all)?;
+        for of_phase in phases.chunk_by(|one, other| one.phase == other.phase) {
+            let phase = of_phase.first().and_then(|worth| worth.phase.as_deref()).unwrap_or_default();
+            worth_table(f, phase, of_phase)?;
+        }
+        writeln!(
+            f,
+            "\nflagged: by the first alert of a rule. persistent, severe: of these, ended the year so. found: of all who ended the year\n\
+             persistently absent, flagged by the last school day before each holiday. lead: school days, the median, from the flag to the\n\
+             session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed."
+        )
     }
+}
+
+fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt::Result {
+    let name = |worth: &Worth| worth.rule.clone().unwrap_or_else(|| "any rule".to_owned());
+    let width = rows.iter().map(|worth| name(worth).chars().count()).chain([title.chars().count()]).max().unwrap_or(0);
+    let share = |part: usize, of: usize| match of {
+        0 => "-".to_owned(),
+        of => format!("{}%", (part * 100 + of / 2) / of),
+    };
+    write!(f, "\n{title:width$}  {:>8}  {:>10}  {:>6}", "flagged", "persistent", "severe")?;
+    let ends = rows.first().map(|worth| worth.persistent_flagged_by.keys()).into_iter().flatten();
+    for end in ends {
+        write!(f, "  {:>11}", format!("found {}", end.get(5..).unwrap_or_default()))?;
+    }
+    writeln!(f, "  {:>5}  {:>7}", "lead", "to come")?;
+    for worth in rows {
+        let (flagged, all) = (worth.flagged, worth.pupils);
+        let (persistent, severe) = (share(worth.flagged_persistent, flagged), share(worth.flagged_severe, flagged));
+        write!(f, "{:width$}  {:>8}  {persistent:>10}  {severe:>6}", name(worth), share(flagged, all))?;
+        for found in worth.persistent_flagged_by.values() {
+            write!(f, "  {:>11}", share(*found, worth.persistent))?;
+        }
+        let lead = worth.lead_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
+        let to_come = worth.absence_to_come.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", share * 100.0));
+        writeln!(f, "  {lead:>5}  {to_come:>7}")?;
+    }
+    Ok(())
 }
 
 fn table(f: &mut fmt::Formatter<'_>, title: &str, rows: &BTreeMap<String, Count>) -> fmt::Result {
