@@ -119,6 +119,9 @@ pub struct Transition {
 /// The state of all rules after some sessions. Belongs to one pupil, school year and standard.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
+    /// One a window of the rules.
+    tallies: Vec<Tally>,
+    /// One a rule.
     states: Vec<State>,
     /// Entries of the year judged that are in the state.
     folded: usize,
@@ -156,18 +159,19 @@ impl Fold {
                     continue;
                 }
                 marked = true;
-                let calendar = schools.calendar(history.present, entry);
-                for (state, rule) in self.states.iter_mut().zip(standard.rules.rules()) {
-                    state.take(&rule.measure, entry, calendar, history);
-                }
+                self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), |_| true);
                 self.year_to_date.add(entry.revision.code.meaning());
             }
             if !marked {
                 continue;
             }
-            for (place, (state, rule)) in self.states.iter_mut().zip(standard.rules.rules()).enumerate() {
+            for (place, (state, (rule, window))) in
+                self.states.iter_mut().zip(standard.rules.with_windows()).enumerate()
+            {
                 let from = state.level;
-                if state.settle(&rule.measure, first.session) {
+                let possible =
+                    window.and_then(|window| self.tallies.get(window)).map_or(0, |tally| tally.counts.possible);
+                if state.settle(&rule.measure, possible, first.session) {
                     observe(Transition { rule: place, session: first.session, from, to: state.level });
                 }
             }
@@ -180,7 +184,11 @@ impl Fold {
         history: &'a History<'_>,
         standard: Standard<'a>,
     ) -> impl Iterator<Item = Finding> + 'a {
-        self.states.iter().zip(standard.rules.rules()).map(|(state, rule)| state.finding(&rule.measure, history))
+        let rules = self.states.iter().zip(standard.rules.with_windows());
+        rules.map(|(state, (rule, window))| {
+            let tally = window.and_then(|window| self.tallies.get(window)).copied().unwrap_or_default();
+            state.finding(&rule.measure, &tally, history)
+        })
     }
 
     /// Counts over the school year so far.
@@ -195,24 +203,58 @@ impl Fold {
 
     /// Takes in the year before: windows and runs reach back into it, levels and counts of the year do not.
     fn open(&mut self, history: &History<'_>, standard: Standard<'_>) {
-        self.states = standard.rules.rules().iter().map(|_| State::default()).collect();
+        self.tallies = standard.rules.windows().iter().map(|_| Tally::default()).collect();
+        self.states = standard.rules.rules().iter().map(|rule| State::of(&rule.measure)).collect();
         let Some(previous) = history.previous else { return };
         let mut schools = Schools::new(standard.calendars);
         for entry in previous.entries().filter(|entry| entry.revision.code != Code::NotTaken) {
             let calendar = schools.calendar(previous, entry);
-            for (state, rule) in self.states.iter_mut().zip(standard.rules.rules()) {
-                if looks_back(&rule.measure) {
-                    state.take(&rule.measure, entry, calendar, history);
-                }
-            }
+            let reaches_back = |window: Option<Window>| matches!(window, None | Some(Window::SchoolWeeks(_)));
+            self.take(entry, calendar, (history, standard.rules), reaches_back);
         }
     }
-}
 
-fn looks_back(measure: &Measure) -> bool {
-    match measure {
-        Measure::Rate { window, .. } | Measure::Sessions { window, .. } => matches!(window, Window::SchoolWeeks(_)),
-        Measure::Run { .. } => true,
+    /// Takes a mark in, into the windows wished and into the runs if those are (no window).
+    fn take(
+        &mut self,
+        entry: Entry,
+        calendar: Option<&Calendar>,
+        (history, rules): (&History<'_>, &RuleSet),
+        wished: impl Fn(Option<Window>) -> bool,
+    ) {
+        let Self { tallies, states, .. } = self;
+        for ((place, tally), window) in tallies.iter_mut().enumerate().zip(rules.windows()) {
+            if !wished(Some(*window)) {
+                continue;
+            }
+            let of_window =
+                states.iter_mut().zip(rules.with_windows()).filter(|(_, (_, window))| *window == Some(place));
+            match window {
+                Window::YearToDate => {}
+                Window::Term if tally.begins_term(entry.session.day(), calendar) => {
+                    of_window.for_each(|(state, _)| state.course = Course::Counted(0));
+                }
+                Window::Term => {}
+                Window::SchoolWeeks(weeks) => {
+                    let day = entry.session.day();
+                    let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, *weeks));
+                    let dropped = tally.slide(start, history);
+                    if !dropped.is_empty() {
+                        of_window.for_each(|(state, (rule, _))| state.take_back(rule.measure.counted(), &dropped));
+                    }
+                }
+            }
+            tally.counts.add(entry.revision.code.meaning());
+            tally.from = tally.from.or(Some(entry.session));
+        }
+        let code = entry.revision.code;
+        for (state, rule) in states.iter_mut().zip(rules.rules()).filter(|(_, rule)| wished(rule.measure.window())) {
+            let is_counted = rule.measure.counted().contains(code);
+            match &mut state.course {
+                Course::Counted(counted) => *counted += u32::from(is_counted),
+                Course::Run(run) => run.take(entry.session.day(), code.meaning().is_possible(), is_counted),
+            }
+        }
     }
 }
 
@@ -239,86 +281,123 @@ impl<'a> Schools<'a> {
     }
 }
 
-/// One rule's state.
+/// What a window holds: one for all rules that count over it.
 #[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    counts: Counts,
+    /// The first session counted; of a window of school weeks unused.
+    from: Option<Session>,
+    /// Of a term the day of the newest mark, of school weeks the window's first day.
+    edge: Option<Day>,
+    /// The first entry in a window of school weeks, counted through both years.
+    first: u32,
+}
+
+impl Tally {
+    /// Whether a mark of `day` begins another term; then it counts from nought. By days, since terms are a school's own: a child who
+    /// changes school in mid-term keeps its term.
+    fn begins_term(&mut self, day: Day, calendar: Option<&Calendar>) -> bool {
+        let begins = calendar.and_then(|calendar| calendar.term_start(day)) > self.edge;
+        if begins {
+            (self.counts, self.from) = (Counts::default(), None);
+        }
+        self.edge = Some(day);
+        begins
+    }
+
+    /// Moves the window's beginning to `start` where that is later; gives the codes of the marks that fall out.
+    fn slide(&mut self, start: Day, history: &History<'_>) -> Vec<Code> {
+        let start = self.edge.map_or(start, |before| before.max(start));
+        let mut dropped = Vec::new();
+        if self.edge == Some(start) {
+            return dropped;
+        }
+        self.edge = Some(start);
+        while let Some(entry) = history.get(self.first())
+            && entry.session.day() < start
+        {
+            if entry.revision.code != Code::NotTaken {
+                self.counts.remove(entry.revision.code.meaning());
+                dropped.push(entry.revision.code);
+            }
+            self.first += 1;
+        }
+        dropped
+    }
+
+    fn first(&self) -> usize {
+        usize::try_from(self.first).unwrap_or(usize::MAX)
+    }
+
+    fn from(&self, window: Window, history: &History<'_>) -> Option<Session> {
+        match window {
+            Window::SchoolWeeks(_) => {
+                let mut window = (self.first()..).map_while(|at| history.get(at));
+                window.find(|entry| entry.revision.code != Code::NotTaken).map(|entry| entry.session)
+            }
+            Window::YearToDate | Window::Term => self.from,
+        }
+    }
+}
+
+/// One rule's state.
+#[derive(Clone, Copy, Debug)]
 struct State {
     level: Option<Level>,
     since: Option<Session>,
     ended: Option<Session>,
-    counts: Counts,
-    /// Sessions of the rule's codes.
-    counted: u32,
-    /// The first session counted, of the year or the term, and the day of the newest.
-    from: Option<Session>,
-    newest: Option<Day>,
-    /// The window of school weeks: its first day, and the first entry in it, counted through both years.
-    weeks_from: Option<Day>,
-    first: usize,
-    run: Run,
+    course: Course,
+}
+
+/// What a rule follows.
+#[derive(Clone, Copy, Debug)]
+enum Course {
+    /// Sessions of the rule's codes in its window.
+    Counted(u32),
+    Run(Run),
 }
 
 impl State {
-    fn take(&mut self, measure: &Measure, entry: Entry, calendar: Option<&Calendar>, history: &History<'_>) {
-        let (counted, window) = match measure {
-            Measure::Rate { counted, window, .. } | Measure::Sessions { counted, window, .. } => (*counted, *window),
-            Measure::Run { counted, .. } => {
-                let code = entry.revision.code;
-                return self.run.take(entry.session.day(), code.meaning().is_possible(), counted.contains(code));
-            }
+    fn of(measure: &Measure) -> Self {
+        let course = match measure {
+            Measure::Run { .. } => Course::Run(Run::default()),
+            Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
         };
-        let day = entry.session.day();
-        match window {
-            Window::YearToDate => self.count(entry, counted),
-            Window::Term => {
-                let begun = calendar.and_then(|calendar| calendar.term_start(day));
-                // By days, since terms are a school's own: a child who changes school in mid-term keeps its term.
-                if begun > self.newest {
-                    (self.counts, self.counted, self.from) = (Counts::default(), 0, None);
-                }
-                self.newest = Some(day);
-                self.count(entry, counted);
-            }
-            Window::SchoolWeeks(weeks) => {
-                let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, weeks));
-                self.counts.add(entry.revision.code.meaning());
-                self.counted += u32::from(counted.contains(entry.revision.code));
-                self.slide(self.weeks_from.map_or(start, |before| before.max(start)), counted, history);
-            }
+        Self { level: None, since: None, ended: None, course }
+    }
+
+    /// Takes back what has fallen out of the window.
+    fn take_back(&mut self, counted: CodeSet, dropped: &[Code]) {
+        if let Course::Counted(held) = &mut self.course {
+            *held -= dropped.iter().map(|code| u32::from(counted.contains(*code))).sum::<u32>();
         }
     }
 
-    fn count(&mut self, entry: Entry, counted: CodeSet) {
-        self.counts.add(entry.revision.code.meaning());
-        self.counted += u32::from(counted.contains(entry.revision.code));
-        self.from = self.from.or(Some(entry.session));
-    }
-
-    /// Moves the window's beginning to `start`, taking away what falls out.
-    fn slide(&mut self, start: Day, counted: CodeSet, history: &History<'_>) {
-        if self.weeks_from == Some(start) {
-            return;
-        }
-        self.weeks_from = Some(start);
-        while let Some(entry) = history.get(self.first)
-            && entry.session.day() < start
-        {
-            self.counts.remove(entry.revision.code.meaning());
-            self.counted -= u32::from(counted.contains(entry.revision.code));
-            self.first += 1;
+    fn counted(&self) -> u32 {
+        match self.course {
+            Course::Counted(counted) => counted,
+            Course::Run(_) => 0,
         }
     }
 
-    /// Sets the level after a session; true where it changed.
-    fn settle(&mut self, measure: &Measure, session: Session) -> bool {
+    fn run(&self) -> Run {
+        match self.course {
+            Course::Counted(_) => Run::default(),
+            Course::Run(run) => run,
+        }
+    }
+
+    /// Sets the level after a session; true where it changed. `possible` sessions are in the rule's window.
+    fn settle(&mut self, measure: &Measure, possible: u32, session: Session) -> bool {
         let level = match measure {
-            Measure::Rate { minimum, .. } if self.counts.possible < *minimum => self.level,
+            Measure::Rate { minimum, .. } if possible < *minimum => self.level,
             Measure::Rate { margin, levels, .. } => levels.gravest(|level, threshold| {
                 let held = self.level.is_some_and(|now| level <= now);
-                let rate = Rate { part: self.counted, possible: self.counts.possible };
+                let rate = Rate { part: self.counted(), possible };
                 rate.reaches(if held { threshold.less(*margin) } else { threshold })
             }),
-            Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted >= threshold),
-            Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run.days() >= threshold),
+            Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted() >= threshold),
+            Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run().days() >= threshold),
         };
         if level == self.level {
             return false;
@@ -332,24 +411,20 @@ impl State {
         true
     }
 
-    fn finding(&self, measure: &Measure, history: &History<'_>) -> Finding {
+    fn finding(&self, measure: &Measure, tally: &Tally, history: &History<'_>) -> Finding {
+        let of = measure.counted();
+        let in_window = |window: Window| InWindow {
+            of,
+            counted: self.counted(),
+            counts: tally.counts,
+            from: tally.from(window, history),
+        };
         let measured = match measure {
-            Measure::Run { counted, .. } => Measured::Run { of: *counted, days: self.run.days(), from: self.run.from },
-            Measure::Rate { counted, window, .. } => Measured::Rate(self.in_window(*counted, *window, history)),
-            Measure::Sessions { counted, window, .. } => Measured::Sessions(self.in_window(*counted, *window, history)),
+            Measure::Run { .. } => Measured::Run { of, days: self.run().days(), from: self.run().from },
+            Measure::Rate { window, .. } => Measured::Rate(in_window(*window)),
+            Measure::Sessions { window, .. } => Measured::Sessions(in_window(*window)),
         };
         Finding { level: self.level, since: self.since, ended: self.ended, measured }
-    }
-
-    fn in_window(&self, of: CodeSet, window: Window, history: &History<'_>) -> InWindow {
-        let from = match window {
-            Window::SchoolWeeks(_) => {
-                let mut window = (self.first..).map_while(|at| history.get(at));
-                window.find(|entry| entry.revision.code != Code::NotTaken).map(|entry| entry.session)
-            }
-            Window::YearToDate | Window::Term => self.from,
-        };
-        InWindow { of, counted: self.counted, counts: self.counts, from }
     }
 }
 

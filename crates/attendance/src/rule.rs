@@ -182,6 +182,23 @@ pub enum Measure {
     },
 }
 
+impl Measure {
+    /// The window that it counts over; none for a run.
+    pub fn window(&self) -> Option<Window> {
+        match self {
+            Self::Rate { window, .. } | Self::Sessions { window, .. } => Some(*window),
+            Self::Run { .. } => None,
+        }
+    }
+
+    /// The codes that it counts.
+    pub fn counted(&self) -> CodeSet {
+        match self {
+            Self::Rate { counted, .. } | Self::Sessions { counted, .. } | Self::Run { counted, .. } => *counted,
+        }
+    }
+}
+
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -197,6 +214,10 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// The windows that rules count over, each once.
+    windows: Vec<Window>,
+    /// The place of each rule's window among them; none for a run.
+    window_of: Vec<Option<usize>>,
 }
 
 /// A name that two rules bear.
@@ -212,7 +233,27 @@ impl RuleSet {
                 return Err(SameNameError(rule.id.clone()));
             }
         }
-        Ok(Self { rules })
+        let (mut windows, mut window_of) = (Vec::new(), Vec::new());
+        for window in rules.iter().map(|rule| rule.measure.window()) {
+            let place = window.map(|window| {
+                windows.iter().position(|known| *known == window).unwrap_or_else(|| {
+                    windows.push(window);
+                    windows.len() - 1
+                })
+            });
+            window_of.push(place);
+        }
+        Ok(Self { rules, windows, window_of })
+    }
+
+    /// The windows that rules count over, each once.
+    pub(crate) fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// The rules, each with the place of its window among [`RuleSet::windows`]; none for a run.
+    pub(crate) fn with_windows(&self) -> impl Iterator<Item = (&Rule, Option<usize>)> {
+        self.rules.iter().zip(self.window_of.iter().copied())
     }
 
     /// The rules, in order.

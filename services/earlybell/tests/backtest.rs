@@ -386,3 +386,40 @@ fn what_a_flag_was_worth_is_told_by_rule() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("year-to-date") && told.contains("found 09-23") && told.contains("75%"), "{told}");
 }
+
+#[test]
+fn two_files_of_rules_stand_side_by_side_and_each_is_read_with_care() {
+    let run = Run::new();
+    let rule = |id: &str, minimum: u32| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"term\"\nminimum = {minimum}\nlevels = {{ persistent = \"10%\" }}\n"
+        )
+    };
+    let (own, other) = (run.file("own.toml", &rule("own", 20)), run.file("other.toml", &rule("other", 5)));
+    let file = run.file("registers.csv", &registers(&[2, 3, 24, 25, 26, 27, 28, 29], "I"));
+    let with = |compare: &Path| [Path::new("--rules"), &own, Path::new("--compare"), compare].map(Path::to_owned);
+    let options = with(&other);
+    let (_, alerts, summary) = run.backtest(&file, &options.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    assert!(alerts.contains(",own,persistent,raised,") && !alerts.contains(",other,"), "{alerts}");
+    assert_eq!(
+        (&summary["alerts"]["own"]["persistent"], &summary["compared"]["alerts"]["other"]["persistent"]),
+        (&2.into(), &2.into())
+    );
+    let lead = |worth: &serde_json::Value| worth.as_array().unwrap()[0]["lead_days"].as_i64().unwrap();
+    assert_eq!(
+        (lead(&summary["worth"]), lead(&summary["compared"]["worth"])),
+        (3, 10),
+        "the earlier flag leads by more"
+    );
+    let told = |compare: &Path| {
+        let all = [["backtest", "--registers"].map(PathBuf::from).to_vec(), vec![file.clone()], with(compare).to_vec()]
+            .concat();
+        Run::earlybell(&all.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    };
+    let table = String::from_utf8(told(&other).stdout).unwrap();
+    assert!(table.contains("here | by ") && table.contains("100% | 100%") && table.contains("3 | 10"), "{table}");
+    let wrong = String::from_utf8(told(&run.file("wrong.toml", "[[rule]]\nid = 5\n")).stderr).unwrap();
+    assert!(wrong.contains("wrong.toml:\nrules.toml, rule 1, line 2, id: invalid type"), "{wrong}");
+    let missing = String::from_utf8(told(&run.path("none.toml")).stderr).unwrap();
+    assert!(missing.contains("cannot read") && missing.contains("none.toml"), "{missing}");
+}

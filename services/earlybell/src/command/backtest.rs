@@ -9,16 +9,16 @@ pub(crate) mod write;
 mod year;
 
 use crate::command::check;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use attendance::SchoolYear;
-use attendance::calendar::Calendars;
 use attendance::judge::Standard;
 use attendance::rule::RuleSet;
 use clap::Args;
 use ingest::validate::Admission;
 use policy::{Files, Policy};
 use service::clock::Clock;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -38,6 +38,12 @@ pub(crate) struct Backtest {
     /// registers.
     #[arg(long, value_name = "DIR")]
     policy: Option<PathBuf>,
+    /// The rules to judge by, as `rules.toml`, in the place of the policy's or of those that ship.
+    #[arg(long, value_name = "FILE.toml")]
+    rules: Option<PathBuf>,
+    /// Other rules, as `rules.toml`: the same registers are judged by these too, and what both found stands side by side.
+    #[arg(long, value_name = "OTHER.toml")]
+    compare: Option<PathBuf>,
     /// Writes a line a pupil: upn, possible, absent, authorised, unauthorised, rate (0 to 1), status.
     #[arg(long, value_name = "OUT.csv")]
     records: Option<PathBuf>,
@@ -56,6 +62,8 @@ impl Backtest {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         apart::check(&self.inputs(), &self.outputs())?;
         let policy = self.policy.as_deref().map(check::load).transpose()?;
+        let rules = self.rules.as_deref().map(rules_of).transpose()?;
+        let other = self.compare.as_deref().map(rules_of).transpose()?;
         let admission = policy.as_ref().map_or(Admission::Anyone, Admission::Policy);
         let taken = read::Taken { admission, last_year: year::last_taken(self.year, Clock::wall().present_year()) };
         let mut rejected = write::RejectedFile::create(self.rejected.as_deref())?;
@@ -68,16 +76,28 @@ impl Backtest {
         }
         let refused = rejected.finish()?;
         let year = year::judged(&input, self.year, refused.total())?;
-        let (rules, calendars) = standard(policy, &input)?;
-        let standard = Standard { rules: &rules.rules, calendars: &calendars };
-        let judged = judged::judge(input, year, standard, refused)?;
+        let calendars = policy.as_ref().map_or_else(|| input.observed_calendars(), |policy| policy.calendars.clone());
+        let rules = match (rules, &policy) {
+            (Some(rules), _) => rules,
+            (None, Some(policy)) => policy.rules.clone(),
+            (None, None) => policy::read_rules(policy::DEFAULT_RULES)?,
+        };
+        let mut judge = |rules: &RuleSet| {
+            judged::judge(&mut input, year, Standard { rules, calendars: &calendars }, refused.clone())
+        };
+        let judged = judge(&rules)?;
         if let Some(path) = &self.records {
             write::records(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
         }
         if let Some(path) = &self.alerts {
             write::alerts(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        let summary = summary::Summary::of(&judged, &rules);
+        let mut summary = summary::Summary::of(&judged, Rules { rules: &rules, policy: policy.as_ref() });
+        drop(judged);
+        if let (Some(path), Some(other)) = (&self.compare, &other) {
+            let judged = judge(other)?;
+            summary.compare(path, summary::Summary::of(&judged, Rules { rules: other, policy: policy.as_ref() }));
+        }
         if self.json {
             println!("{}", serde_json::to_string(&summary)?);
         } else {
@@ -90,7 +110,9 @@ impl Backtest {
         let registers = self.registers.iter().map(|path| ("--registers", path.clone()));
         let pupils = self.pupils.iter().map(|path| ("--pupils", path.clone()));
         let policy = self.policy.iter().flat_map(|folder| Files::NAMES.map(|name| ("--policy", folder.join(name))));
-        registers.chain(pupils).chain(policy).collect()
+        let rules = self.rules.iter().map(|path| ("--rules", path.clone()));
+        let other = self.compare.iter().map(|path| ("--compare", path.clone()));
+        registers.chain(pupils).chain(policy).chain(rules).chain(other).collect()
     }
 
     fn outputs(&self) -> Vec<apart::Named> {
@@ -99,18 +121,14 @@ impl Backtest {
     }
 }
 
-/// The rules with the localities that the policy gives to schools.
-struct Rules {
-    rules: RuleSet,
-    policy: Option<Policy>,
+/// The rules with the localities and phases that the policy gives to schools.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    rules: &'a RuleSet,
+    policy: Option<&'a Policy>,
 }
 
-fn standard(policy: Option<Policy>, input: &read::Input) -> anyhow::Result<(Rules, Calendars)> {
-    Ok(match policy {
-        Some(policy) => {
-            let calendars = policy.calendars.clone();
-            (Rules { rules: policy.rules.clone(), policy: Some(policy) }, calendars)
-        }
-        None => (Rules { rules: policy::read_rules(policy::DEFAULT_RULES)?, policy: None }, input.observed_calendars()),
-    })
+fn rules_of(path: &Path) -> anyhow::Result<RuleSet> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    policy::read_rules(&text).map_err(|problems| anyhow!("{}:\n{problems}", path.display()))
 }

@@ -221,7 +221,7 @@ impl Player {
             Some(year) => {
                 let policy = &self.ground.policy;
                 let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
-                let expected = judged::judge(input, year, standard, Refused::default())?;
+                let expected = judged::judge(&mut input, year, standard, Refused::default())?;
                 check::check(&self.ground, &expected).await?
             }
             // Ended before the first day.

@@ -33,21 +33,21 @@ pub(crate) struct Judged {
 }
 
 pub(crate) fn judge(
-    mut input: Input,
+    input: &mut Input,
     year: SchoolYear,
     standard: Standard<'_>,
     refused: Refused,
 ) -> anyhow::Result<Judged> {
     let newest = input.newest();
-    let mut marks = std::mem::take(&mut input.marks);
-    let (registers, count, days) = (input.register_count(), marks.len(), input.days(year));
+    let (registers, count, days) = (input.register_count(), input.marks.len(), input.days(year));
     let first = Session::new(year.previous().first_day(), Half::Am);
-    let other_years = marks.iter().filter(|known| known.mark.session < first).count();
+    let other_years = input.marks.iter().filter(|known| known.mark.session < first).count();
+    let Input { marks, rosters, .. } = input;
     marks.sort_unstable_by_key(|known| known.mark.upn);
-    let rosters = &input.rosters;
+    let rosters = &*rosters;
     let job = Job { year, standard, newest: &newest, rosters };
     let pupils = thread::scope(|scope| {
-        let parts = split(&mut marks, thread::available_parallelism().map_or(1, usize::from));
+        let parts = split(marks, thread::available_parallelism().map_or(1, usize::from));
         let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || job.run(part))).collect();
         threads.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     });

@@ -10,6 +10,7 @@ use attendance::rule::Level;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 type Count = BTreeMap<&'static str, u64>;
 
@@ -34,10 +35,29 @@ pub(crate) struct Summary {
     news_a_week: BTreeMap<String, f64>,
     changes: Count,
     worth: Vec<Worth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<Compared>,
+}
+
+/// What other rules found in the same registers.
+#[derive(Debug, Serialize)]
+struct Compared {
+    rules: String,
+    alerts: BTreeMap<String, Count>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    news_a_week: BTreeMap<String, f64>,
+    changes: Count,
+    worth: Vec<Worth>,
 }
 
 impl Summary {
-    pub(crate) fn of(judged: &Judged, rules: &Rules) -> Self {
+    /// Puts beside it what the rules of a file found.
+    pub(crate) fn compare(&mut self, path: &Path, other: Self) {
+        let Self { alerts, news_a_week, changes, worth, .. } = other;
+        self.compared = Some(Compared { rules: path.display().to_string(), alerts, news_a_week, changes, worth });
+    }
+
+    pub(crate) fn of(judged: &Judged, rules: Rules<'_>) -> Self {
         let outcomes = || judged.pupils.iter().map(|pupil| &pupil.outcome);
         let levels = || Level::ALL.map(|level| (level.text(), 0)).into();
         let statuses = [Status::None, Status::Good, Status::AtRisk, Status::Persistent, Status::Severe];
@@ -57,7 +77,7 @@ impl Summary {
                 if let Some(rule) = rules.rules.rules().get(episode.rule) {
                     *alerts.entry(rule.id.text().to_owned()).or_default().entry(level).or_default() += 1;
                 }
-                if let Some(policy) = &rules.policy {
+                if let Some(policy) = rules.policy {
                     let locality = policy.locality_of(pupil.home.as_deref(), pupil.outcome.school).unwrap_or("none");
                     *alerts_by_locality.entry(locality.to_owned()).or_insert_with(levels).entry(level).or_default() +=
                         1;
@@ -65,7 +85,7 @@ impl Summary {
             }
             for line in &pupil.outcome.changes {
                 *changes.entry(line.difference.change.text()).or_default() += 1;
-                if let (Some(policy), Change::Raised | Change::Escalated) = (&rules.policy, line.difference.change) {
+                if let (Some(policy), Change::Raised | Change::Escalated) = (rules.policy, line.difference.change) {
                     let locality = policy.locality_of(pupil.home.as_deref(), Some(line.school)).unwrap_or("none");
                     *news.entry(locality.to_owned()).or_default() += 1;
                 }
@@ -86,6 +106,7 @@ impl Summary {
             news_a_week: news.into_iter().map(|(name, count)| (name, a_week(count, weeks.len()))).collect(),
             changes,
             worth: worth::of(judged, rules),
+            compared: None,
         }
     }
 }
@@ -125,22 +146,88 @@ impl fmt::Display for Summary {
             let phase = of_phase.first().and_then(|worth| worth.phase.as_deref()).unwrap_or_default();
             worth_table(f, phase, of_phase)?;
         }
-        writeln!(
-            f,
+        if let Some(compared) = &self.compared {
+            side_by_side(f, &self.worth, compared)?;
+        }
+        f.write_str(
             "\nflagged: by the first alert of a rule. persistent, severe: of these, ended the year so. found: of all who ended the year\n\
              persistently absent, flagged by the last school day before each holiday. lead: school days, the median, from the flag to the\n\
-             session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed."
+             session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed.\n",
         )
     }
 }
 
-fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt::Result {
-    let name = |worth: &Worth| worth.rule.clone().unwrap_or_else(|| "any rule".to_owned());
-    let width = rows.iter().map(|worth| name(worth).chars().count()).chain([title.chars().count()]).max().unwrap_or(0);
-    let share = |part: usize, of: usize| match of {
+/// What two sets of rules found, figure by figure: here and there.
+fn side_by_side(f: &mut fmt::Formatter<'_>, here: &[Worth], compared: &Compared) -> fmt::Result {
+    let of = |all: &[Worth], rule: &Option<String>| {
+        all.iter().find(|worth| worth.phase.is_none() && worth.rule == *rule).map(Figures::of)
+    };
+    let all = here.iter().chain(&compared.worth).filter(|worth| worth.phase.is_none());
+    let mut rules: Vec<&Option<String>> = Vec::new();
+    for worth in all {
+        if !rules.contains(&&worth.rule) {
+            rules.push(&worth.rule);
+        }
+    }
+    let width = rules.iter().map(|rule| name(rule).chars().count()).max().unwrap_or(0);
+    writeln!(f, "\nhere | by {}", compared.rules)?;
+    write!(f, "{:width$}", "")?;
+    for title in Figures::TITLES {
+        write!(f, "  {title:>13}")?;
+    }
+    writeln!(f)?;
+    for rule in rules {
+        write!(f, "{:width$}", name(rule))?;
+        let (here, there) = (of(here, rule).unwrap_or_default(), of(&compared.worth, rule).unwrap_or_default());
+        for (here, there) in here.0.iter().zip(&there.0) {
+            write!(f, "  {:>13}", format!("{here} | {there}"))?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// What is told of a rule's worth, beside whom it found by when.
+struct Figures([String; 6]);
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| "-".to_owned()))
+    }
+}
+
+impl Figures {
+    const TITLES: [&str; 6] = ["flagged", "persistent", "severe", "found", "lead", "to come"];
+
+    fn of(worth: &Worth) -> Self {
+        let lead = worth.lead_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
+        let to_come = worth.absence_to_come.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", share * 100.0));
+        let found = worth.persistent_flagged_by.values().next_back().copied().unwrap_or(0);
+        Self([
+            share(worth.flagged, worth.pupils),
+            share(worth.flagged_persistent, worth.flagged),
+            share(worth.flagged_severe, worth.flagged),
+            share(found, worth.persistent),
+            lead,
+            to_come,
+        ])
+    }
+}
+
+fn name(rule: &Option<String>) -> &str {
+    rule.as_deref().unwrap_or("any rule")
+}
+
+fn share(part: usize, of: usize) -> String {
+    match of {
         0 => "-".to_owned(),
         of => format!("{}%", (part * 100 + of / 2) / of),
-    };
+    }
+}
+
+fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt::Result {
+    let names = rows.iter().map(|worth| name(&worth.rule).chars().count());
+    let width = names.chain([title.chars().count()]).max().unwrap_or(0);
     write!(f, "\n{title:width$}  {:>8}  {:>10}  {:>6}", "flagged", "persistent", "severe")?;
     let ends = rows.first().map(|worth| worth.persistent_flagged_by.keys()).into_iter().flatten();
     for end in ends {
@@ -148,14 +235,11 @@ fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt:
     }
     writeln!(f, "  {:>5}  {:>7}", "lead", "to come")?;
     for worth in rows {
-        let (flagged, all) = (worth.flagged, worth.pupils);
-        let (persistent, severe) = (share(worth.flagged_persistent, flagged), share(worth.flagged_severe, flagged));
-        write!(f, "{:width$}  {:>8}  {persistent:>10}  {severe:>6}", name(worth), share(flagged, all))?;
+        let Figures([flagged, persistent, severe, _, lead, to_come]) = Figures::of(worth);
+        write!(f, "{:width$}  {flagged:>8}  {persistent:>10}  {severe:>6}", name(&worth.rule))?;
         for found in worth.persistent_flagged_by.values() {
             write!(f, "  {:>11}", share(*found, worth.persistent))?;
         }
-        let lead = worth.lead_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
-        let to_come = worth.absence_to_come.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", share * 100.0));
         writeln!(f, "  {lead:>5}  {to_come:>7}")?;
     }
     Ok(())

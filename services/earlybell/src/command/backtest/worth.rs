@@ -38,9 +38,9 @@ pub(crate) struct Worth {
 }
 
 /// The figures of all rules together, then of each rule; where a policy tells phases, then the same for each phase.
-pub(crate) fn of(judged: &Judged, rules: &Rules) -> Vec<Worth> {
+pub(crate) fn of(judged: &Judged, rules: Rules<'_>) -> Vec<Worth> {
     let phase = |pupil: &Pupil| -> Option<&str> {
-        let school = rules.policy.as_ref()?.schools.get(&pupil.outcome.school?)?;
+        let school = rules.policy?.schools.get(&pupil.outcome.school?)?;
         (!school.phase.is_empty()).then_some(school.phase.as_str())
     };
     let phases: BTreeSet<&str> = judged.pupils.iter().filter_map(phase).collect();

@@ -61,7 +61,7 @@ pub(crate) fn alerts(path: &Path, judged: &Judged) -> anyhow::Result<()> {
 }
 
 /// How many rows were refused, by reason.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Refused(pub(crate) BTreeMap<Reason, u64>);
 
 impl Refused {
