@@ -230,11 +230,10 @@ impl Fold {
             let of_window =
                 states.iter_mut().zip(rules.with_windows()).filter(|(_, (_, window))| *window == Some(place));
             match window {
-                Window::YearToDate => {}
                 Window::Term if tally.begins_term(entry.session.day(), calendar) => {
                     of_window.for_each(|(state, _)| state.course = Course::Counted(0));
                 }
-                Window::Term => {}
+                Window::YearToDate | Window::Term => {}
                 Window::SchoolWeeks(weeks) => {
                     let day = entry.session.day();
                     let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, *weeks));

@@ -159,17 +159,17 @@ impl fmt::Display for Summary {
 
 /// What two sets of rules found, figure by figure: here and there.
 fn side_by_side(f: &mut fmt::Formatter<'_>, here: &[Worth], compared: &Compared) -> fmt::Result {
-    let of = |all: &[Worth], rule: &Option<String>| {
-        all.iter().find(|worth| worth.phase.is_none() && worth.rule == *rule).map(Figures::of)
+    let of = |all: &[Worth], rule: Option<&str>| {
+        all.iter().find(|worth| worth.phase.is_none() && worth.rule.as_deref() == rule).map(Figures::of)
     };
     let all = here.iter().chain(&compared.worth).filter(|worth| worth.phase.is_none());
-    let mut rules: Vec<&Option<String>> = Vec::new();
+    let mut rules: Vec<Option<&str>> = Vec::new();
     for worth in all {
-        if !rules.contains(&&worth.rule) {
-            rules.push(&worth.rule);
+        if !rules.contains(&worth.rule.as_deref()) {
+            rules.push(worth.rule.as_deref());
         }
     }
-    let width = rules.iter().map(|rule| name(rule).chars().count()).max().unwrap_or(0);
+    let width = rules.iter().map(|rule| name(*rule).chars().count()).max().unwrap_or(0);
     writeln!(f, "\nhere | by {}", compared.rules)?;
     write!(f, "{:width$}", "")?;
     for title in Figures::TITLES {
@@ -214,8 +214,8 @@ impl Figures {
     }
 }
 
-fn name(rule: &Option<String>) -> &str {
-    rule.as_deref().unwrap_or("any rule")
+fn name(rule: Option<&str>) -> &str {
+    rule.unwrap_or("any rule")
 }
 
 fn share(part: usize, of: usize) -> String {
@@ -226,7 +226,7 @@ fn share(part: usize, of: usize) -> String {
 }
 
 fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt::Result {
-    let names = rows.iter().map(|worth| name(&worth.rule).chars().count());
+    let names = rows.iter().map(|worth| name(worth.rule.as_deref()).chars().count());
     let width = names.chain([title.chars().count()]).max().unwrap_or(0);
     write!(f, "\n{title:width$}  {:>8}  {:>10}  {:>6}", "flagged", "persistent", "severe")?;
     let ends = rows.first().map(|worth| worth.persistent_flagged_by.keys()).into_iter().flatten();
@@ -236,7 +236,7 @@ fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt:
     writeln!(f, "  {:>5}  {:>7}", "lead", "to come")?;
     for worth in rows {
         let Figures([flagged, persistent, severe, _, lead, to_come]) = Figures::of(worth);
-        write!(f, "{:width$}  {flagged:>8}  {persistent:>10}  {severe:>6}", name(&worth.rule))?;
+        write!(f, "{:width$}  {flagged:>8}  {persistent:>10}  {severe:>6}", name(worth.rule.as_deref()))?;
         for found in worth.persistent_flagged_by.values() {
             write!(f, "  {:>11}", share(*found, worth.persistent))?;
         }
