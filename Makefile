@@ -30,9 +30,9 @@ faults: setup
 
 # Every parser of outside bytes, by coverage: an hour unless told otherwise, ARGS="60" a minute each, ARGS="60 values" one of them.
 fuzz:
-	@scripts/fuzz.sh $(or $(ARGS),600)
+	@scripts/fuzz.sh $(ARGS)
 
-# The figures of docs/benchmarks.md, in one run: some 15 minutes on 2 cores. ARGS="--alone" leaves the peer out.
+# The figures of docs/benchmarks.md, in one run: some 20 minutes on 2 cores. ARGS="--alone" leaves the peer out.
 bench: setup
 	$(CARGO) build --release --locked --quiet -p earlybell -p bench --bins
 	$(TARGET)/release/bench --program $(TARGET)/release/earlybell $(ARGS)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fuzzes every parser of outside bytes by coverage, so many seconds each (the first argument; 300 unless told), two at a time. Further
+# Fuzzes every parser of outside bytes by coverage, so many seconds each (the first argument; 600 unless told, an hour in all), two at a time. Further
 # arguments name targets. Builds on the stable toolchain. What is found lies in target/fuzz/found; corpora are kept beside it.
 set -eu
 cd "$(dirname "$0")/.."
 
-seconds=${1:-300}
+seconds=${1:-600}
 [ $# -eq 0 ] || shift
 tools=$(pwd)/.tools
 PATH=$tools/bin:$PATH

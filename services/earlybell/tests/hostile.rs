@@ -11,14 +11,12 @@ mod metrics;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use harness::Installation;
-use harness::checker::EVENTS;
 use http::{Answer, Ingest};
 use proto::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
-use transport::Admin;
 
 const REGISTERS: &str = "attendance.registers.v1";
 const GOOD: &str = r#"{"school_urn": 900001, "date": "2025-09-03", "session": "AM", "revised_at": "2025-09-03T08:52:10Z",
@@ -61,17 +59,10 @@ fn status(answer: &Answer, wanted: u16, part: &str) {
 }
 
 async fn marks(installation: &Installation) -> Vec<(u32, attendance::Session, attendance::Upn)> {
-    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
     let mut marks = Vec::new();
-    for end in admin.watermarks(EVENTS).await.unwrap() {
-        let connection = installation.connection();
-        let read = transport::read_range(&connection, EVENTS, end.partition, end.low..end.high);
-        for message in read.await.unwrap() {
-            for event in Event::of_slice(&message.payload).unwrap() {
-                let Event::Marks(part) = event else { panic!("registers only") };
-                marks.extend(part.marks.iter().map(|(upn, _)| (part.school.number(), part.session, *upn)));
-            }
-        }
+    for event in installation.events().await {
+        let Event::Marks(part) = event else { panic!("registers only") };
+        marks.extend(part.marks.iter().map(|(upn, _)| (part.school.number(), part.session, *upn)));
     }
     marks
 }

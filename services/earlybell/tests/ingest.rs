@@ -8,7 +8,6 @@ mod http;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use harness::Installation;
-use harness::checker::EVENTS;
 use harness::registers::{Size, expected, stream};
 use http::{Answer, Ingest, json};
 use prost::Message as _;
@@ -28,19 +27,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
-}
-
-async fn events(installation: &Installation) -> Vec<Event> {
-    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
-    let mut events = Vec::new();
-    for end in admin.watermarks(EVENTS).await.unwrap() {
-        let connection = installation.connection();
-        let read = transport::read_range(&connection, EVENTS, end.partition, end.low..end.high);
-        for message in read.await.unwrap() {
-            events.extend(Event::of_slice(&message.payload).unwrap());
-        }
-    }
-    events
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +55,7 @@ async fn what_is_accepted_reaches_events_and_what_is_wrong_has_its_own_answer() 
     let dry = ingest.send("/v1/registers?dry_run=true", &key, "application/json", GOOD);
     assert_eq!((dry.status, &dry.json()["dry_run"]), (202, &true.into()));
     installation.taken(&store, REGISTERS).await;
-    assert_eq!(events(&installation).await, [], "nothing of all that was stored");
+    assert_eq!(installation.events().await, [], "nothing of all that was stored");
 
     let partly = GOOD.replace("F900001000002", "nobody");
     let answer = post(&key, "application/json", partly.as_bytes());
@@ -84,7 +70,7 @@ async fn what_is_accepted_reaches_events_and_what_is_wrong_has_its_own_answer() 
     assert!(warnings.contains("a retry must send it") && warnings.contains("line 2"), "{warnings}");
     installation.taken(&store, REGISTERS).await;
     let mut marks = 0;
-    for event in events(&installation).await {
+    for event in installation.events().await {
         let Event::Marks(part) = event else { panic!("registers only") };
         marks += part.marks.len();
     }
@@ -262,7 +248,7 @@ async fn a_roster_goes_to_events_and_names_only_to_their_table() {
     assert_eq!(reasons, ["home_locality", "unknown_school"]);
     let store = installation.store().await;
     installation.taken(&store, REGISTERS).await;
-    let events = events(&installation).await;
+    let events = installation.events().await;
     assert!(matches!(&events[..], [Event::Enrolment(..)]), "{events:?}");
     let Event::Enrolment(upn, _) = &events[0] else { unreachable!() };
     let stored = store::person::of_pupil(&store, i64::try_from(upn.number()).unwrap()).await.unwrap();
@@ -289,7 +275,7 @@ async fn without_a_broker_the_answer_is_503_and_it_comes_back_by_itself() {
     .unwrap();
     let store = installation.store().await;
     installation.taken(&store, REGISTERS).await;
-    assert!(!events(&installation).await.is_empty());
+    assert!(!installation.events().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,7 +360,7 @@ async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_th
     for (letter, (_, payload)) in letters.iter().zip(&sent[2..]) {
         assert_eq!((&letter.letter.payload, letter.letter.message_at), (payload, 1_756_900_000_000_000));
     }
-    let marks = events(&installation).await;
+    let marks = installation.events().await;
     assert_eq!(marks.len(), 3, "two good registers, and one without its bad mark");
 
     let listed = installation.run(&["dead-letters", "list", "--reason", "not_carried"]);
@@ -383,7 +369,7 @@ async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_th
     fs::write(&path, told).unwrap();
     installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
     support::wait_until(Duration::from_secs(30), "the replayed register to reach events", async || {
-        if events(&installation).await.len() == 4 {
+        if installation.events().await.len() == 4 {
             return Ok(());
         }
         let open = Filter { reason: Some("not_carried"), ..open };
@@ -401,7 +387,7 @@ async fn a_suppliers_bad_messages_are_dead_letters_and_a_replay_sends_them_as_th
     assert_eq!((again[0].timestamp_ms, again[0].key.as_deref()), (Some(1_756_900_000_000), Some(&b"900001"[..])));
     a_home_that_is_none_and_shifted_columns(&store, &producer, topic).await;
     installation.taken(&store, topic).await;
-    assert_eq!(events(&installation).await.len(), 4, "neither has come through, and ingest goes on");
+    assert_eq!(installation.events().await.len(), 4, "neither has come through, and ingest goes on");
 }
 
 /// A roster whose locality is none and larger than a message may be together with others; a name where a date belongs.

@@ -9,7 +9,6 @@ mod http;
 mod metrics;
 
 use harness::Installation;
-use harness::checker::EVENTS;
 use http::Ingest;
 use proto::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +16,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use transport::Admin;
 
 const REGISTERS: &str = "attendance.registers.v1";
 const GOOD: &str = r#"{"school_urn": 900001, "date": "2025-09-03", "session": "AM", "revised_at": "2025-09-03T08:52:10Z",
@@ -125,19 +123,11 @@ async fn send(port: u16, key: String, sender: u32, until: Instant) -> Heard {
 
 /// The registers that reached events, by id.
 async fn arrived(installation: &Installation) -> BTreeSet<String> {
-    let admin = Admin::new(&installation.connection(), Duration::from_secs(10)).unwrap();
-    let mut ids = BTreeSet::new();
-    for end in admin.watermarks(EVENTS).await.unwrap() {
-        let connection = installation.connection();
-        let read = transport::read_range(&connection, EVENTS, end.partition, end.low..end.high);
-        for message in read.await.unwrap() {
-            for event in Event::of_slice(&message.payload).unwrap() {
-                let Event::Marks(part) = event else { panic!("registers only") };
-                ids.insert(uuid::Uuid::from_bytes(part.register).to_string());
-            }
-        }
-    }
-    ids
+    let id = |event| match event {
+        Event::Marks(part) => uuid::Uuid::from_bytes(part.register).to_string(),
+        other => panic!("registers only: {other:?}"),
+    };
+    installation.events().await.into_iter().map(id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,7 +84,7 @@ impl App {
             timeout: settings.request_timeout,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             room: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
-            waiting: Arc::new(Semaphore::new(Self::units(AT_ONCE * size(settings.max_unpacked)))),
+            waiting: Arc::new(Semaphore::new(places(size(settings.max_unpacked)))),
             sent_away: AtomicU64::new(0),
         }
     }
@@ -96,17 +96,22 @@ impl App {
         Some(Turn { _room: room, _place: turn.ok()?.ok()? })
     }
 
-    fn units(bytes: usize) -> usize {
-        (bytes / UNIT + 1).min(Semaphore::MAX_PERMITS)
-    }
-
     /// Gives a turn up for a place among the messages that wait for Kafka: others may read meanwhile.
     async fn wait(&self, turn: Turn, messages: &[Outgoing]) -> Option<Turn> {
-        let bytes = messages.iter().map(|message| message.payload.len()).sum();
-        let units = u32::try_from(Self::units(bytes)).ok()?;
+        let bytes: usize = messages.iter().map(|message| message.payload.len()).sum();
+        let units = u32::try_from(units(bytes).min(places(self.limits.unpacked))).ok()?;
         let place = Arc::clone(&self.waiting).acquire_many_owned(units).await.ok()?;
         Some(Turn { _place: place, ..turn })
     }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes / UNIT + 1
+}
+
+/// Units that may wait for Kafka: as many as bodies of all turns have.
+fn places(unpacked: usize) -> usize {
+    units(AT_ONCE.saturating_mul(unpacked)).min(Semaphore::MAX_PERMITS)
 }
 
 /// The routes.

@@ -7,7 +7,7 @@ use attendance::Upn;
 use attendance::backtest::Outcome;
 use attendance::record::YearRecord;
 use prost::Message as _;
-use proto::v1;
+use proto::{Event, v1};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +40,19 @@ impl Installation {
         })
         .await
         .unwrap();
+    }
+
+    /// All events, partition by partition.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let (connection, mut events) = (self.connection(), Vec::new());
+        let admin = Admin::new(&connection, Duration::from_secs(10)).unwrap();
+        for end in admin.watermarks(EVENTS).await.unwrap() {
+            let read = transport::read_range(&connection, EVENTS, end.partition, end.low..end.high);
+            for message in read.await.unwrap() {
+                events.extend(Event::of_slice(&message.payload).unwrap());
+            }
+        }
+        events
     }
 
     /// The ends of a topic's partitions.
