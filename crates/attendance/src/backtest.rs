@@ -5,7 +5,9 @@
 
 use crate::alert::{Difference, Direction, Published, difference};
 use crate::evidence::Evidence;
+use crate::forecast::{Foreseen, foresee};
 use crate::judge::{Episode, Fold, History, Standard, episodes};
+use crate::profile::Profile;
 use crate::rate::{Counts, Share, Status};
 use crate::record::{Applied, Record, YearRecord};
 use crate::rule::{Level, RuleId};
@@ -58,12 +60,48 @@ pub struct AlertLine {
     pub upn: Upn,
     /// The pupil's school at that time.
     pub school: Urn,
-    /// The rule.
+    /// The alert: the name of its first rule.
     pub rule: RuleId,
     /// What happened and to which level.
     pub difference: Difference,
     /// The rate measured, from 0 to 1.
     pub rate: Option<f64>,
+    /// What was to be expected then.
+    pub foreseen: Option<Foreseen>,
+}
+
+/// What was known of a pupil on an evening.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The pupil's school.
+    pub school: Option<Urn>,
+    /// Counts of the school year so far.
+    pub counts: Counts,
+    /// What was to be expected.
+    pub foreseen: Option<Foreseen>,
+}
+
+/// A pupil's school and profile, where a roster tells them.
+pub trait Who {
+    /// The pupil's school when `session` is the newest known; none where no roster names it.
+    fn school_at(&self, session: Session) -> Option<Urn>;
+
+    /// The profile of the pupil with this record.
+    fn profile(&self, record: &YearRecord) -> Profile;
+}
+
+/// Nobody's roster.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
+
+impl Who for Unknown {
+    fn school_at(&self, _: Session) -> Option<Urn> {
+        None
+    }
+
+    fn profile(&self, _: &YearRecord) -> Profile {
+        Profile::default()
+    }
 }
 
 /// A pupil's outcome.
@@ -85,27 +123,50 @@ pub struct Outcome {
     pub superseded: u64,
     /// The sessions missed, in order; one that two schools say was missed twice.
     pub missed: Vec<Session>,
+    /// For each rule the newest session known when it first had a level; none where it never did.
+    pub flagged: Vec<Option<Session>>,
+    /// The probability of persistent absence on the evening of each day asked for, with the day's place; as it was known then.
+    pub chances: Vec<(usize, f64)>,
     /// The session from which on the rate of the year to date was 10% or more, up to the end; none where it is not.
     pub persistent_since: Option<Session>,
 }
 
-/// Judges one pupil's marks of `year`, with those of the year before as history; others are passed over. `school_at`
-/// tells the pupil's school of a moment, where a roster names one; else it is that of the newest mark. None where the
-/// pupil has no mark in `year`.
-pub fn pupil(
-    marks: &mut [Known],
-    year: SchoolYear,
-    standard: Standard<'_>,
-    newest: &Newest,
-    school_at: impl Fn(Session) -> Option<Urn>,
-) -> Option<Outcome> {
-    marks.sort_by_key(|known| (known.at, known.mark.session, known.mark.school, known.mark.revision));
+/// What is asked of a backtest beside its alerts.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The school year judged.
+    pub year: SchoolYear,
+    /// The newest session known at each moment.
+    pub newest: &'a Newest,
+    /// Evenings, in order, for which the probability of persistent absence is to be told.
+    pub evenings: &'a [Timestamp],
+}
+
+/// Judges one pupil's marks of the year asked for, with those of the year before as history; others are passed over. The pupil's
+/// school is that of a roster, else that of the newest mark. None where the pupil has no mark in the year.
+pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who: &impl Who) -> Option<Outcome> {
+    let Asked { year, newest, evenings } = asked;
+    sort(marks);
     let mut record = Record::default();
     let mut fold = Fold::default();
-    let mut published: Vec<Option<Published>> = vec![None; standard.rules.rules().len()];
-    let mut changes = Vec::new();
+    let mut profile = Profile::default();
+    // The day and school of the newest session: only with them the profile changes.
+    let mut profile_at = None;
+    let mut published: Vec<Option<Published>> = vec![None; standard.rules.alerts().len()];
+    let mut flagged = vec![None; standard.rules.rules().len()];
+    let (mut changes, mut chances) = (Vec::new(), Vec::new());
     let mut superseded = 0;
+    let mut evenings = evenings.iter().copied().enumerate().peekable();
+    let mut tell = |upto: Option<Timestamp>, record: &Record, chances: &mut Vec<(usize, f64)>| {
+        while let Some((place, _)) = evenings.next_if(|(_, evening)| upto.is_none_or(|upto| *evening < upto)) {
+            let Some(present) = record.year(year) else { continue };
+            let history = History { previous: record.year(year.previous()), present, profile: who.profile(present) };
+            chances.extend(foresee(&history, standard).map(|foreseen| (place, foreseen.outlook.persistent)));
+        }
+    };
     for together in marks.chunk_by(|one, other| one.at == other.at) {
+        let Some(at) = together.first().map(|known| known.at) else { continue };
+        tell(Some(at), &record, &mut chances);
         for Known { mark, .. } in together {
             match record.apply(mark) {
                 Applied::Changed(session) => fold.touched(session),
@@ -114,32 +175,80 @@ pub fn pupil(
             }
         }
         let Some(present) = record.year(year) else { continue };
-        let history = History { previous: record.year(year.previous()), present };
+        let place = present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)));
+        if place != profile_at {
+            profile_at = place;
+            let before = std::mem::replace(&mut profile, who.profile(present));
+            if before != profile {
+                fold.reset();
+            }
+        }
+        let history = History { previous: record.year(year.previous()), present, profile };
         fold.advance(&history, standard, |_| {});
-        let Some(at) = together.first().map(|known| known.at) else { continue };
         let Some(as_of) = newest.at(at) else { continue };
-        for ((finding, rule), published) in
-            fold.findings(&history, standard).zip(standard.rules.rules()).zip(&mut published)
+        for (flagged, level) in flagged.iter_mut().zip(fold.levels()) {
+            *flagged = flagged.or(level.map(|_| as_of));
+        }
+        for ((finding, alert), published) in
+            fold.findings(&history, standard).zip(standard.rules.alerts()).zip(&mut published)
         {
             let Some(difference) = difference(published.as_ref(), &finding, Direction::Any) else { continue };
             *published = Some(difference.published);
             let upn = together.first()?.mark.upn;
-            let school = school_at(as_of).or_else(|| newest_school(present))?;
-            let rate = Evidence::of(&finding, &history).rate();
-            changes.push(AlertLine { known_at: at, as_of, upn, school, rule: rule.id.clone(), difference, rate });
+            let school = who.school_at(as_of).or_else(|| newest_school(present))?;
+            let evidence = Evidence::of(&finding, alert, &fold, &history, standard);
+            let (rate, foreseen, rule) = (evidence.rate(), evidence.foreseen, alert.id.clone());
+            changes.push(AlertLine { known_at: at, as_of, upn, school, rule, difference, rate, foreseen });
         }
     }
+    tell(None, &record, &mut chances);
     let present = record.year(year)?;
-    let history = History { previous: record.year(year.previous()), present };
-    let wanted = fold.findings(&history, standard).zip(standard.rules.rules());
-    let wanted = wanted.filter_map(|(finding, rule)| Some((rule.id.clone(), finding.level?, finding.since?))).collect();
+    let history = History { previous: record.year(year.previous()), present, profile };
+    let wanted = fold.findings(&history, standard).zip(standard.rules.alerts());
+    let wanted =
+        wanted.filter_map(|(finding, alert)| Some((alert.id.clone(), finding.level?, finding.since?))).collect();
     let episodes = episodes(&history, standard);
     let counts = present.counts();
     let last = Session::new(year.last_day(), Half::Pm);
-    let school = school_at(last).or_else(|| newest_school(present));
+    let school = who.school_at(last).or_else(|| newest_school(present));
     let (missed, persistent_since) = course(present);
     let status = Status::of(counts);
-    Some(Outcome { counts, status, school, changes, wanted, episodes, superseded, missed, persistent_since })
+    Some(Outcome {
+        counts,
+        status,
+        school,
+        changes,
+        wanted,
+        episodes,
+        superseded,
+        missed,
+        flagged,
+        chances,
+        persistent_since,
+    })
+}
+
+/// What was known of a pupil at a moment: the marks known by then. None where there was none in the year.
+pub fn standing(
+    marks: &mut [Known],
+    (year, at): (SchoolYear, Timestamp),
+    standard: Standard<'_>,
+    who: &impl Who,
+) -> Option<Standing> {
+    sort(marks);
+    let mut record = Record::default();
+    for Known { mark, .. } in marks.iter().take_while(|known| known.at <= at) {
+        record.apply(mark);
+    }
+    let present = record.year(year)?;
+    let newest = present.entries().next_back()?.session;
+    let history = History { previous: record.year(year.previous()), present, profile: who.profile(present) };
+    let school = who.school_at(newest).or_else(|| newest_school(present));
+    Some(Standing { school, counts: present.counts(), foreseen: foresee(&history, standard) })
+}
+
+fn sort(marks: &mut [Known]) {
+    marks.sort_by_key(|known| (known.at, known.mark.session, known.mark.school, known.mark.revision));
 }
 
 /// The sessions missed, and since when the rate has been 10% or more for good.

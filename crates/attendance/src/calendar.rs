@@ -3,7 +3,7 @@
 //! A calendar says only what to expect: a mark on a day that it calls closed counts all the same.
 
 use crate::day::{Day, easter};
-use crate::{SchoolYear, Urn};
+use crate::{Half, SchoolYear, Session, Urn};
 use std::collections::BTreeMap;
 
 /// A school's open days and terms.
@@ -14,7 +14,21 @@ pub struct Calendar {
     open: Vec<Day>,
     /// The Mondays of weeks with an open day.
     weeks: Vec<Day>,
+    reach: Reach,
 }
+
+/// How far a calendar tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reach {
+    /// To the end of its last year.
+    #[default]
+    Whole,
+    /// As far as something was seen.
+    Seen,
+}
+
+/// School days of a year, where a calendar does not tell: by law schools open for 380 sessions.
+const DAYS_A_YEAR: usize = 190;
 
 impl Calendar {
     /// A calendar of open days and of the first days of its terms, both in any order.
@@ -26,7 +40,7 @@ impl Calendar {
         };
         let open = sorted(open.into_iter().collect());
         let weeks = sorted(open.iter().map(|day| day.monday()).collect());
-        Self { term_starts: sorted(term_starts.into_iter().collect()), open, weeks }
+        Self { term_starts: sorted(term_starts.into_iter().collect()), open, weeks, reach: Reach::Whole }
     }
 
     /// A calendar of days that were seen to be open, with the DfE's census terms: 1 August to 31 December,
@@ -37,6 +51,7 @@ impl Calendar {
             let years = SchoolYear::of(*first).first_calendar_year()..=SchoolYear::of(*last).first_calendar_year();
             calendar.term_starts = years.flat_map(census_terms).collect();
         }
+        calendar.reach = Reach::Seen;
         calendar
     }
 
@@ -59,6 +74,27 @@ impl Calendar {
     pub fn term_start(&self, day: Day) -> Option<Day> {
         let begun = self.term_starts.partition_point(|start| *start <= day);
         begun.checked_sub(1).and_then(|last| self.term_starts.get(last)).copied()
+    }
+
+    /// Sessions on open days after `session` in its school year. A calendar of what was seen tells nothing of days to come, and what it
+    /// has of them is not looked at: there the year is taken to have 190 days.
+    pub fn rest(&self, session: Session) -> u32 {
+        let year = SchoolYear::of(session.day());
+        let place = |day: Day| self.open.partition_point(|open| *open <= day);
+        let before = place(year.first_day().plus(-1));
+        let so_far = place(session.day());
+        let days = match self.reach {
+            Reach::Whole => place(year.last_day()) - so_far,
+            Reach::Seen => DAYS_A_YEAR.saturating_sub(so_far - before),
+        };
+        let afternoon = u32::from(session.half() == Half::Am);
+        u32::try_from(days).unwrap_or(0) * 2 + afternoon
+    }
+
+    /// How many open days lie between two days, the later one counting.
+    pub fn days_between(&self, before: Day, day: Day) -> usize {
+        let place = |day: Day| self.open.partition_point(|open| *open <= day);
+        place(day).saturating_sub(place(before))
     }
 
     /// The Monday from which `count` school weeks (weeks with an open day) end with the week of `day`. The week of

@@ -34,12 +34,21 @@ pub enum Group {
     Fsm,
     /// Young carer.
     YoungCarer,
+    /// Has a youth justice worker.
+    YouthJustice,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Group; 6] =
-        [Self::SocialWorker, Self::LookedAfter, Self::SenSupport, Self::Ehcp, Self::Fsm, Self::YoungCarer];
+    pub const ALL: [Group; 7] = [
+        Self::SocialWorker,
+        Self::LookedAfter,
+        Self::SenSupport,
+        Self::Ehcp,
+        Self::Fsm,
+        Self::YoungCarer,
+        Self::YouthJustice,
+    ];
 
     /// As rosters write it.
     pub fn text(self) -> &'static str {
@@ -50,6 +59,7 @@ impl Group {
             Self::Ehcp => "ehcp",
             Self::Fsm => "fsm",
             Self::YoungCarer => "young_carer",
+            Self::YouthJustice => "youth_justice",
         }
     }
 }
@@ -59,6 +69,9 @@ impl Group {
 pub struct Groups(u8);
 
 impl Groups {
+    /// No group.
+    pub const NONE: Self = Self(0);
+
     /// With one more group.
     #[must_use]
     pub fn with(self, group: Group) -> Self {
@@ -69,6 +82,16 @@ impl Groups {
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether any group is in both.
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// Whether the group is among them.
@@ -88,7 +111,7 @@ impl Groups {
 
     /// The set of a stored number; bits that no group has are left out.
     pub fn from_number(number: u8) -> Self {
-        Self(number & 0b11_1111)
+        Self(number & 0b111_1111)
     }
 }
 
@@ -106,7 +129,7 @@ pub enum RosterError {
     YearGroup(String),
     /// Not a group.
     #[error(
-        "{0:?} is no group: social_worker, looked_after, sen_support, ehcp, fsm or young_carer, several with ; between"
+        "{0:?} is no group: social_worker, looked_after, sen_support, ehcp, fsm, young_carer or youth_justice, several with ; between"
     )]
     Group(String),
     /// Not a kind of enrolment.
@@ -392,6 +415,16 @@ impl Roster {
             Some(((enrolment.is_open(day), enrolment.kind == Kind::Main, begun, enrolment.school), enrolment.school))
         });
         ranked.max_by_key(|(rank, _)| *rank).map(|(_, school)| school)
+    }
+
+    /// The child's year group on a day: that of its school's enrolment, the main one first.
+    pub fn year_group(&self, day: Day) -> Option<YearGroup> {
+        let school = self.school(day)?;
+        let of_school = self.enrolments.iter().filter(|enrolment| enrolment.school == school);
+        of_school
+            .filter_map(|enrolment| Some((enrolment.kind, enrolment.year_group.as_ref()?.value?)))
+            .min()
+            .map(|(_, group)| group)
     }
 
     /// The other schools at which the child is enrolled on a day, by URN.

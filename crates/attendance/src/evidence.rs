@@ -1,12 +1,16 @@
-//! Why an alert was raised: the figures, the strip of codes, and one plain sentence that needs no other system.
+//! Why an alert was raised: the figures, the strip of codes, what is to be expected, and one plain sentence that needs no other system.
 
 use crate::alert::Change;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::judge::{Finding, History, InWindow, Measured};
+use crate::forecast::{Foreseen, Limit, foresee};
+use crate::judge::{Finding, Fold, History, InWindow, Measured, Standard};
+use crate::pattern::{Found, Pattern};
 use crate::rate::Counts;
 use crate::record::YearRecord;
+use crate::rule::{RuleId, Shared};
 use crate::{Code, Session, Urn};
+use std::fmt;
 
 /// How many of the newest marks the strip shows: four school weeks of one school.
 const STRIP: usize = 40;
@@ -22,11 +26,24 @@ pub struct StripMark {
     pub code: Code,
 }
 
-/// What an alert rests on.
+/// What one rule says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// What the rule measured.
+pub struct Said {
+    /// The rule; none where an alert ends with its year or its rule.
+    pub rule: Option<RuleId>,
+    /// What it measured.
     pub measured: Measured,
+    /// Its sentence, where it is not the usual one.
+    pub template: Option<Template>,
+}
+
+/// What an alert rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// What the rule says that speaks.
+    pub said: Said,
+    /// What other rules of the same alert say that have reached a level.
+    pub also: Vec<Said>,
     /// Counts over the school year so far.
     pub year_to_date: Counts,
     /// Spells of absence in the school year so far: from a session missed to the next attended, over weekends,
@@ -34,48 +51,257 @@ pub struct Evidence {
     pub spells: u32,
     /// The newest marks, the oldest first.
     pub strip: Vec<StripMark>,
+    /// What the rest of the year will bring, if nothing changes.
+    pub foreseen: Option<Foreseen>,
 }
 
 impl Evidence {
-    /// The evidence of a finding.
-    pub fn of(finding: &Finding, history: &History<'_>) -> Self {
-        let record = history.present;
+    /// The evidence of an alert's finding.
+    pub fn of(finding: &Finding, alert: &Shared, fold: &Fold, history: &History<'_>, standard: Standard<'_>) -> Self {
+        let rules = standard.rules.rules();
+        let said = |place: usize| {
+            let rule = rules.get(place);
+            Said {
+                rule: rule.map(|rule| rule.id.clone()),
+                measured: fold.measured(place, history, standard),
+                template: rule.and_then(|rule| rule.sentence.clone()),
+            }
+        };
+        let levels: Vec<_> = fold.levels().collect();
+        let reached = |place: &&usize| **place != finding.leading && levels.get(**place).is_some_and(Option::is_some);
+        let also = alert.rules.iter().filter(reached).map(|place| said(*place)).collect();
+        Self { said: said(finding.leading), also, foreseen: foresee(history, standard), ..Self::bare(history.present) }
+    }
+
+    /// The evidence of an alert that no rule speaks of any more.
+    pub fn bare(record: &YearRecord) -> Self {
         let newest = record.entries().rev().filter(|entry| entry.revision.code != Code::NotTaken).take(STRIP);
         let mut strip: Vec<StripMark> = newest
             .map(|entry| StripMark { session: entry.session, school: record.school(entry), code: entry.revision.code })
             .collect();
         strip.reverse();
-        Self { measured: finding.measured, year_to_date: record.counts(), spells: spells(record), strip }
+        let said = Said { rule: None, measured: Finding::NONE.measured, template: None };
+        Self { said, also: vec![], year_to_date: record.counts(), spells: spells(record), strip, foreseen: None }
     }
 
     /// The rate that the rule measured; where it measures none the absence rate of the year to date. From 0 to 1.
     pub fn rate(&self) -> Option<f64> {
-        match self.measured {
+        match self.said.measured {
             Measured::Rate(window) => window.rate().fraction(),
-            Measured::Sessions(_) | Measured::Run { .. } => self.year_to_date.absence().fraction(),
+            Measured::Sessions(_)
+            | Measured::Run { .. }
+            | Measured::Unresolved { .. }
+            | Measured::Chance { .. }
+            | Measured::Expected { .. }
+            | Measured::Pattern { .. }
+            | Measured::Change { .. } => self.year_to_date.absence().fraction(),
         }
     }
 
     /// The sentence of a change: "Missed 9 of 52 sessions since 2 September (17.3%)".
     pub fn sentence(&self, change: Change) -> String {
-        let figures = match self.measured {
-            Measured::Rate(window) => rate_sentence(&window),
-            Measured::Sessions(window) => sessions_sentence(&window),
-            Measured::Run { days: 0, .. } => {
-                let (of, counts) = (CodeSet::ABSENT, self.year_to_date);
-                rate_sentence(&InWindow { of, counted: counts.absent(), counts, from: None })
-            }
-            Measured::Run { of, days, from } => run_sentence(of, days, from),
-        };
+        let mut figures = self.told(&self.said);
+        let also: Vec<String> = self.also.iter().map(|said| self.told(said)).collect();
+        if !also.is_empty() {
+            figures = format!("{figures}. Also: {}", also.join("; "));
+        }
         match change {
             Change::Raised | Change::Escalated | Change::Reduced | Change::Moved => figures,
-            Change::Cleared if matches!(self.measured, Measured::Run { .. }) => {
+            Change::Cleared if matches!(self.said.measured, Measured::Run { .. }) => {
                 format!("The days in a row have ended. {figures}")
+            }
+            Change::Cleared if matches!(self.said.measured, Measured::Unresolved { .. }) => {
+                format!("Settled: it is marked otherwise now. {}", year_sentence(self.year_to_date))
             }
             Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
             Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
             Change::YearEnded => format!("The school year is over. {figures}"),
         }
+    }
+
+    /// What a rule says, in a sentence.
+    fn told(&self, said: &Said) -> String {
+        if let Some(template) = &said.template {
+            return template.fill(|field| self.value(field, said.measured));
+        }
+        match said.measured {
+            Measured::Rate(window) => rate_sentence(&window),
+            Measured::Sessions(window) => sessions_sentence(&window),
+            Measured::Run { days: 0, .. } => year_sentence(self.year_to_date),
+            Measured::Run { of, days, from } => run_sentence(of, days, from),
+            Measured::Unresolved { of, sessions, after } => unresolved_sentence(of, sessions, after),
+            Measured::Chance { of, chance, counts } => {
+                let year = year_sentence(counts);
+                let absent = if of == Limit::Persistent { "persistently" } else { "severely" };
+                format!("{year}; the chance to end it {absent} absent is {:.0}%", chance.fraction() * 100.0)
+            }
+            Measured::Expected { missed, counts, .. } => format!("{}; {}", year_sentence(counts), expected(missed)),
+            Measured::Pattern { found: Some(found), .. } => pattern_sentence(found),
+            Measured::Pattern { found: None, counts } => year_sentence(counts),
+            Measured::Change { missed, newest, .. } => {
+                format!("Missed {missed} of the last {newest} sessions, far more often than before")
+            }
+        }
+    }
+
+    /// The value of a template's field.
+    fn value(&self, field: Field, measured: Measured) -> String {
+        let year = self.year_to_date;
+        let (counted, possible, percent, from) = match measured {
+            Measured::Rate(window) | Measured::Sessions(window) => {
+                (window.counted, window.counts.possible, window.rate().percent(), window.from.map(Session::day))
+            }
+            Measured::Run { days, from, .. } => (days, year.possible, year.absence().percent(), from),
+            Measured::Unresolved { sessions, .. } => (sessions, year.possible, year.absence().percent(), None),
+            Measured::Change { missed, newest, .. } => (missed, newest, year.absence().percent(), None),
+            Measured::Pattern { found: Some(found), .. } => (found.fitting, found.of, year.absence().percent(), None),
+            Measured::Chance { .. } | Measured::Expected { .. } | Measured::Pattern { .. } => {
+                (year.absent(), year.possible, year.absence().percent(), None)
+            }
+        };
+        let foreseen = self.foreseen.as_ref();
+        match field {
+            Field::Counted | Field::Days => counted.to_string(),
+            Field::Possible => possible.to_string(),
+            Field::Rate => percent,
+            Field::Since => from.map_or_else(|| "the school year began".to_owned(), spoken),
+            Field::Expected => foreseen.map_or(0, Foreseen::urgency).to_string(),
+            Field::ExpectedDays => foreseen.map_or(0, |foreseen| foreseen.urgency().div_ceil(2)).to_string(),
+            Field::Chance => format!("{:.0}%", foreseen.map_or(0.0, |foreseen| foreseen.outlook.persistent) * 100.0),
+        }
+    }
+}
+
+/// What a template may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Counted,
+    Possible,
+    Rate,
+    Days,
+    Since,
+    Expected,
+    ExpectedDays,
+    Chance,
+}
+
+impl Field {
+    const ALL: [(&'static str, Self); 8] = [
+        ("counted", Self::Counted),
+        ("possible", Self::Possible),
+        ("rate", Self::Rate),
+        ("days", Self::Days),
+        ("since", Self::Since),
+        ("expected", Self::Expected),
+        ("expected_days", Self::ExpectedDays),
+        ("chance", Self::Chance),
+    ];
+}
+
+/// A sentence with places for figures: "Missed {counted} of {possible} sessions".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<(String, Option<Field>)>,
+}
+
+/// What is wrong with a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A brace without its other.
+    #[error("a brace is open or closed without the other; figures are written as {{counted}}")]
+    Brace,
+    /// No figure of that name.
+    #[error(
+        "there is no figure {{{0}}}; there are {{counted}}, {{possible}}, {{rate}}, {{days}}, {{since}}, {{expected}}, {{expected_days}} and {{chance}}"
+    )]
+    Field(String),
+    /// Nothing in it.
+    #[error("the sentence is empty")]
+    Empty,
+    /// Too long for a message.
+    #[error("the sentence is longer than 300 characters")]
+    Long,
+}
+
+impl Template {
+    /// Reads a sentence.
+    ///
+    /// # Errors
+    /// As [`TemplateError`] says.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        if text.chars().count() > 300 {
+            return Err(TemplateError::Long);
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or(TemplateError::Brace)?;
+            if before.contains('}') {
+                return Err(TemplateError::Brace);
+            }
+            let field = Field::ALL.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
+            let field = field.ok_or_else(|| TemplateError::Field(name.chars().take(24).collect()))?;
+            parts.push((before.to_owned(), Some(field)));
+            rest = after;
+        }
+        if rest.contains('}') {
+            return Err(TemplateError::Brace);
+        }
+        parts.push((rest.to_owned(), None));
+        Ok(Self { parts })
+    }
+
+    fn fill(&self, value: impl Fn(Field) -> String) -> String {
+        let part = |(text, field): &(String, Option<Field>)| format!("{text}{}", field.map(&value).unwrap_or_default());
+        self.parts.iter().map(part).collect()
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |field: Field| {
+            let known = Field::ALL.iter().find(|(_, known)| *known == field);
+            format!("{{{}}}", known.map_or("", |(name, _)| name))
+        };
+        f.write_str(&self.fill(name))
+    }
+}
+
+/// "about 64 more sessions, 32 days, by July unless something changes"
+pub fn expected(sessions: u32) -> String {
+    match sessions {
+        0 => "hardly a session more by July unless something changes".to_owned(),
+        1 => "about 1 more session by July unless something changes".to_owned(),
+        2 | 3 => format!("about {sessions} more sessions by July unless something changes"),
+        _ => format!("about {sessions} more sessions, {} days, by July unless something changes", sessions.div_ceil(2)),
+    }
+}
+
+fn year_sentence(counts: Counts) -> String {
+    rate_sentence(&InWindow { of: CodeSet::ABSENT, counted: counts.absent(), counts, from: None })
+}
+
+fn pattern_sentence(found: Found) -> String {
+    let Found { pattern, fitting, of, one_in } = found;
+    let what = if pattern == Pattern::BrokenWeeks {
+        "of the last school weeks have"
+    } else {
+        "short absences this school year were"
+    };
+    let where_ = if pattern == Pattern::BrokenWeeks { "an absence" } else { pattern.text() };
+    format!("{fitting} of {of} {what} {where_}; chance alone would do that in one of {one_in} children")
+}
+
+fn unresolved_sentence(of: CodeSet, sessions: u32, after: u32) -> String {
+    let sessions = if sessions == 1 { "1 session is".to_owned() } else { format!("{sessions} sessions are") };
+    match after {
+        0 => format!("{sessions} marked {of}"),
+        1 => format!("{sessions} still marked {of} a school day later"),
+        _ => format!("{sessions} still marked {of} {after} school days later"),
     }
 }
 
@@ -199,15 +425,16 @@ mod tests {
         let from = Session::new(Day::parse("2025-09-02").unwrap(), Half::Am);
         let counts = Counts { possible: 52, authorised: 4, unauthorised: 5 };
         let window = InWindow { of: CodeSet::ABSENT, counted: 9, counts, from: Some(from) };
-        let measured = Measured::Rate(window);
-        let mut evidence = Evidence { measured, year_to_date: counts, spells: 3, strip: vec![] };
+        let said = |measured| Said { rule: None, measured, template: None };
+        let mut evidence =
+            Evidence { said: said(Measured::Rate(window)), year_to_date: counts, ..Evidence::bare(&record(&[])) };
         assert_eq!(evidence.sentence(Change::Raised), "Missed 9 of 52 sessions since 2 September (17.3%)");
         assert_eq!(
             evidence.sentence(Change::Cleared),
             "Improved: no longer at this alert's level. Missed 9 of 52 sessions since 2 September (17.3%)"
         );
         let mut told = |measured| {
-            evidence.measured = measured;
+            evidence.said = said(measured);
             evidence.sentence(Change::Raised)
         };
         let illness = InWindow { of: CodeSet::of(&[Code::I]), counted: 4, ..window };
@@ -222,18 +449,56 @@ mod tests {
         let suspended = CodeSet::of(&[Code::E]);
         let run = Measured::Run { of: suspended, days: 6, from: Some(from.day()) };
         assert_eq!(told(run), "Marked E for 6 school days in a row since 2 September");
-        evidence.measured = Measured::Run { of: CodeSet::UNAUTHORISED, days: 5, from: Some(from.day()) };
+        evidence.said = said(Measured::Run { of: CodeSet::UNAUTHORISED, days: 5, from: Some(from.day()) });
         assert_eq!(
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September"
         );
         assert!(evidence.sentence(Change::Withdrawn).starts_with("Taken back: corrected registers"));
+        let expected = Measured::Expected { missed: 63, rest: 300, counts };
+        evidence.also =
+            vec![said(expected), said(Measured::Unresolved { of: CodeSet::of(&[Code::N]), sessions: 2, after: 5 })];
+        assert_eq!(
+            evidence.sentence(Change::Raised),
+            "Absent without leave for 5 school days in a row since 2 September. Also: Missed 9 of 52 sessions this school year \
+             (17.3%); about 63 more sessions, 32 days, by July unless something changes; 2 sessions are still marked N 5 \
+             school days later"
+        );
+        evidence.also = vec![];
+        let chance = Measured::Chance { of: Limit::Severe, chance: crate::rate::Share::percent(83), counts };
+        evidence.said = said(chance);
+        let year = "Missed 9 of 52 sessions this school year (17.3%)";
+        assert_eq!(evidence.sentence(Change::Raised), format!("{year}; the chance to end it severely absent is 83%"));
+        evidence.said = said(Measured::Change { sum: 9, missed: 8, newest: 20, counts });
+        assert_eq!(evidence.sentence(Change::Raised), "Missed 8 of the last 20 sessions, far more often than before");
+    }
+
+    #[test]
+    fn a_sentence_of_ones_own_has_places_for_figures() {
+        let text = "{counted} of {possible} ({rate}) since {since}";
+        let template = Template::parse(text).unwrap();
+        assert_eq!(template.to_string(), text);
+        let from = Some(Session::new(Day::parse("2025-09-02").unwrap(), Half::Am));
+        let counts = Counts { possible: 52, authorised: 9, unauthorised: 0 };
+        let measured = Measured::Rate(InWindow { of: CodeSet::ABSENT, counted: 9, counts, from });
+        let evidence =
+            Evidence { said: Said { rule: None, measured, template: Some(template) }, ..Evidence::bare(&record(&[])) };
+        assert_eq!(evidence.sentence(Change::Raised), "9 of 52 (17.3%) since 2 September");
+        for (text, wrong) in [
+            ("{name} is absent", TemplateError::Field("name".into())),
+            ("{counted", TemplateError::Brace),
+            ("counted}", TemplateError::Brace),
+            ("} {counted}", TemplateError::Brace),
+            (" ", TemplateError::Empty),
+        ] {
+            assert_eq!(Template::parse(text), Err(wrong), "{text}");
+        }
     }
 
     #[test]
     fn the_strip_shows_the_newest_marks_day_by_day() {
         let record = record(&[Code::Present, Code::NotTaken, Code::O]);
-        let evidence = Evidence::of(&Finding::NONE, &History { previous: None, present: &record });
+        let evidence = Evidence::bare(&record);
         assert_eq!(strip_text(&evidence.strip), "2 Sep /  3 Sep O");
     }
 }

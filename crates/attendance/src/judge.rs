@@ -1,17 +1,23 @@
 //! What alerts are wanted for a pupil: a fold of the record's sessions in the order of the calendar.
 //!
-//! Takes a school year's record, the record of the year before, the rules and the calendars; gives a finding a rule.
+//! Takes a school year's record, the record of the year before, who the child is, the rules, the calendars and the forecast's model;
+//! gives a finding an alert. Rules that fire for the same reason share one: it has the gravest level of them, and speaks with the
+//! words of the first that reaches it.
 //! Whatever remembers (hysteresis, since when) is remembered along the calendar, never along arrivals, so that the
 //! finding depends on the marks alone (invariant I-2). A [`Fold`] kept between calls goes on where it stopped as long
 //! as new marks are newer than all it has seen; an older one makes it begin anew. A session of which no mark was taken
 //! is as if it were not there.
 
 use crate::calendar::{Calendar, Calendars};
+use crate::change::Drift;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::rate::{Counts, Rate};
+use crate::forecast::{Foresight, Limit, Model, whole};
+use crate::pattern::{Found, Week};
+use crate::profile::Profile;
+use crate::rate::{Counts, Rate, Share};
 use crate::record::{Entry, YearRecord};
-use crate::rule::{Level, Measure, RuleSet, Window};
+use crate::rule::{Level, Measure, Rule, RuleSet, Window};
 use crate::{Code, Session};
 
 /// What judges: values that change only with the policy.
@@ -21,6 +27,8 @@ pub struct Standard<'a> {
     pub rules: &'a RuleSet,
     /// The schools' calendars.
     pub calendars: &'a Calendars,
+    /// The numbers of the forecast.
+    pub model: &'a Model,
 }
 
 /// What is judged: a school year of a pupil, and the year before for windows that reach back into it.
@@ -30,6 +38,8 @@ pub struct History<'a> {
     pub previous: Option<&'a YearRecord>,
     /// The school year that is judged.
     pub present: &'a YearRecord,
+    /// Who the child is.
+    pub profile: Profile,
 }
 
 impl History<'_> {
@@ -58,7 +68,55 @@ pub enum Measured {
         /// Its first day.
         from: Option<Day>,
     },
+    /// Sessions that still stand.
+    Unresolved {
+        /// The codes.
+        of: CodeSet,
+        /// How many.
+        sessions: u32,
+        /// On so manieth school day after their own, or later.
+        after: u32,
+    },
+    /// The probability to end the year at a limit or above.
+    Chance {
+        /// The limit.
+        of: Limit,
+        /// The probability.
+        chance: Share,
+        /// Counts of the year so far.
+        counts: Counts,
+    },
+    /// The number of sessions still to be missed that is to be expected, whole.
+    Expected {
+        /// The number.
+        missed: u32,
+        /// Of so many possible sessions still to come.
+        rest: u32,
+        /// Counts of the year so far.
+        counts: Counts,
+    },
+    /// Absence that keeps coming back at the same place of the week; none without a short spell.
+    Pattern {
+        /// The least likely pattern.
+        found: Option<Found>,
+        /// Counts of the year so far.
+        counts: Counts,
+    },
+    /// How strongly the newest sessions speak for a change: the sum, whole.
+    Change {
+        /// The sum.
+        sum: u32,
+        /// Sessions missed of the newest possible ones, as many as there are at most [`NEWEST`].
+        missed: u32,
+        /// Of so many.
+        newest: u32,
+        /// Counts of the year so far.
+        counts: Counts,
+    },
 }
+
+/// How many of the newest possible sessions a change is told by: two school weeks.
+pub const NEWEST: u32 = 20;
 
 /// What a window holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +138,7 @@ impl InWindow {
     }
 }
 
-/// What one rule finds.
+/// What is found for one alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The level at the newest session; none: no alert is wanted.
@@ -89,7 +147,9 @@ pub struct Finding {
     pub since: Option<Session>,
     /// The session at which the newest ended episode ended.
     pub ended: Option<Session>,
-    /// What was measured.
+    /// The place of the rule that speaks: of those at the level the first; the alert's first where there is no level.
+    pub leading: usize,
+    /// What it measured.
     pub measured: Measured,
 }
 
@@ -99,6 +159,7 @@ impl Finding {
         level: None,
         since: None,
         ended: None,
+        leading: usize::MAX,
         measured: Measured::Run { of: CodeSet::of(&[]), days: 0, from: None },
     };
 }
@@ -106,8 +167,8 @@ impl Finding {
 /// A change of level in the order of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// The place of the rule in the rule set.
-    pub rule: usize,
+    /// The place of the alert among those of the rule set.
+    pub alert: usize,
     /// The session at which it changed.
     pub session: Session,
     /// The level before.
@@ -116,17 +177,57 @@ pub struct Transition {
     pub to: Option<Level>,
 }
 
-/// The state of all rules after some sessions. Belongs to one pupil, school year and standard.
+/// The state of all rules after some sessions. Belongs to one pupil, school year, profile and standard.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     /// One a window of the rules.
     tallies: Vec<Tally>,
     /// One a rule.
     states: Vec<State>,
+    /// One an alert.
+    episodes: Vec<Lasting>,
+    /// Where a rule needs it.
+    foresight: Option<Box<Foresight>>,
+    /// Where a rule needs it.
+    drift: Option<Box<Drift>>,
     /// Entries of the year judged that are in the state.
     folded: usize,
     newest: Option<Session>,
     year_to_date: Counts,
+}
+
+/// An alert's level, and when its episodes began and ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lasting {
+    level: Option<Level>,
+    since: Option<Session>,
+    ended: Option<Session>,
+}
+
+impl Lasting {
+    /// Sets the level after a session; the level before where it changed.
+    fn settle(&mut self, level: Option<Level>, session: Session) -> Option<Option<Level>> {
+        if level == self.level {
+            return None;
+        }
+        match (self.level, level) {
+            (None, Some(_)) => self.since = Some(session),
+            (Some(_), None) => self.ended = Some(session),
+            _ => {}
+        }
+        Some(std::mem::replace(&mut self.level, level))
+    }
+}
+
+/// What rules are settled by after a session, beside their own state.
+struct Now<'a> {
+    session: Session,
+    calendar: Option<&'a Calendar>,
+    profile: &'a Profile,
+    foresight: Option<&'a Foresight>,
+    missed: f64,
+    drift: f64,
+    standard: Standard<'a>,
 }
 
 impl Fold {
@@ -137,12 +238,12 @@ impl Fold {
         }
     }
 
-    /// Forgets everything: the rules, the calendars or the past changed.
+    /// Forgets everything: the rules, the calendars, the child's profile or the past changed.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Folds what is new in the history, telling each change of level to `observe`.
+    /// Folds what is new in the history, telling each change of an alert's level to `observe`.
     pub fn advance(&mut self, history: &History<'_>, standard: Standard<'_>, mut observe: impl FnMut(Transition)) {
         if self.states.is_empty() && !standard.rules.rules().is_empty() {
             self.open(history, standard);
@@ -159,36 +260,131 @@ impl Fold {
                     continue;
                 }
                 marked = true;
-                self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), |_| true);
-                self.year_to_date.add(entry.revision.code.meaning());
-            }
-            if !marked {
-                continue;
-            }
-            for (place, (state, (rule, window))) in
-                self.states.iter_mut().zip(standard.rules.with_windows()).enumerate()
-            {
-                let from = state.level;
-                let possible =
-                    window.and_then(|window| self.tallies.get(window)).map_or(0, |tally| tally.counts.possible);
-                if state.settle(&rule.measure, possible, first.session) {
-                    observe(Transition { rule: place, session: first.session, from, to: state.level });
+                self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), Of::Year);
+                let meaning = entry.revision.code.meaning();
+                if let Some(foresight) = &mut self.foresight {
+                    foresight.take(entry.session.day(), meaning, standard);
                 }
+                if let Some(drift) = self.drift.as_mut().filter(|_| meaning.is_possible()) {
+                    drift.observe(meaning.is_absent());
+                }
+                self.year_to_date.add(meaning);
+            }
+            if marked {
+                self.settle(
+                    first.session,
+                    schools.last.map(|(_, calendar)| calendar),
+                    (history, standard),
+                    &mut observe,
+                );
             }
         }
     }
 
-    /// What each rule finds, in the order of the rule set.
+    /// Sets the levels of all rules and alerts after a session.
+    fn settle(
+        &mut self,
+        session: Session,
+        calendar: Option<&Calendar>,
+        (history, standard): (&History<'_>, Standard<'_>),
+        observe: &mut impl FnMut(Transition),
+    ) {
+        let Self { tallies, states, episodes, foresight, drift, .. } = self;
+        if let Some(foresight) = foresight {
+            foresight.at(session, calendar);
+        }
+        let now = Now {
+            session,
+            calendar,
+            profile: &history.profile,
+            foresight: foresight.as_deref(),
+            missed: foresight.as_ref().map_or(0.0, |foresight| foresight.missed(standard)),
+            drift: drift.as_ref().map_or(0.0, |drift| drift.sum()),
+            standard,
+        };
+        let mut changed = false;
+        for (state, (rule, window)) in states.iter_mut().zip(standard.rules.with_windows()) {
+            let possible = window.and_then(|window| tallies.get(window)).map_or(0, |tally| tally.counts.possible);
+            changed |= state.settle(rule, possible, &now);
+        }
+        if !changed {
+            return;
+        }
+        for (place, (lasting, alert)) in episodes.iter_mut().zip(standard.rules.alerts()).enumerate() {
+            let level = alert.rules.iter().filter_map(|rule| states.get(*rule)?.level).max();
+            if let Some(from) = lasting.settle(level, session) {
+                observe(Transition { alert: place, session, from, to: level });
+            }
+        }
+    }
+
+    /// What is found for each alert, in the order of the rule set's.
     pub fn findings<'a>(
         &'a self,
         history: &'a History<'_>,
         standard: Standard<'a>,
     ) -> impl Iterator<Item = Finding> + 'a {
-        let rules = self.states.iter().zip(standard.rules.with_windows());
-        rules.map(|(state, (rule, window))| {
-            let tally = window.and_then(|window| self.tallies.get(window)).copied().unwrap_or_default();
-            state.finding(&rule.measure, &tally, history)
+        self.episodes.iter().zip(standard.rules.alerts()).map(move |(lasting, alert)| {
+            let at_level = |rule: &&usize| self.states.get(**rule).is_some_and(|state| state.level == lasting.level);
+            let first = alert.rules.first().copied().unwrap_or_default();
+            let leading = alert.rules.iter().find(at_level).copied().unwrap_or(first);
+            let Lasting { level, since, ended } = *lasting;
+            Finding { level, since, ended, leading, measured: self.measured(leading, history, standard) }
         })
+    }
+
+    /// The level of each rule, in the order of the rule set.
+    pub fn levels(&self) -> impl Iterator<Item = Option<Level>> + '_ {
+        self.states.iter().map(|state| state.level)
+    }
+
+    /// What a rule measured at the newest session.
+    pub fn measured(&self, rule: usize, history: &History<'_>, standard: Standard<'_>) -> Measured {
+        let none = Finding::NONE.measured;
+        let Some((state, (rule, window))) = self.states.get(rule).zip(standard.rules.with_windows().nth(rule)) else {
+            return none;
+        };
+        let tally = window.and_then(|window| self.tallies.get(window)).copied().unwrap_or_default();
+        let of = rule.measure.counted();
+        let in_window = |window: Window| InWindow {
+            of,
+            counted: state.counted(),
+            counts: tally.counts,
+            from: tally.from(window, history),
+        };
+        let counts = self.year_to_date;
+        match &rule.measure {
+            Measure::Run { .. } => Measured::Run { of, days: state.run().days(), from: state.run().from },
+            Measure::Rate { window, .. } => Measured::Rate(in_window(*window)),
+            Measure::Sessions { window, .. } => Measured::Sessions(in_window(*window)),
+            Measure::Unresolved { after, .. } => Measured::Unresolved { of, sessions: state.counted(), after: *after },
+            Measure::Chance { of, .. } => {
+                let chance = self.foresight.as_ref().map_or(0.0, |foresight| of.chance(&foresight.outlook(standard)));
+                Measured::Chance { of: *of, chance: Share::of_fraction(chance), counts }
+            }
+            Measure::Expected { .. } => {
+                let (missed, rest) = self
+                    .foresight
+                    .as_ref()
+                    .map_or((0.0, 0), |foresight| (foresight.missed(standard), foresight.rest()));
+                Measured::Expected { missed: whole(missed), rest, counts }
+            }
+            Measure::Pattern { .. } => {
+                let found = match &state.course {
+                    Course::Week(week) => week.found(),
+                    _ => None,
+                };
+                Measured::Pattern { found, counts }
+            }
+            Measure::Change { .. } => {
+                let meanings = history.present.entries().rev().map(|entry| entry.revision.code.meaning());
+                let newest = meanings.filter(|meaning| meaning.is_possible()).take(NEWEST as usize);
+                let (missed, newest) = newest
+                    .fold((0, 0), |(missed, newest), meaning| (missed + u32::from(meaning.is_absent()), newest + 1));
+                let sum = self.drift.as_ref().map_or(0.0, |drift| drift.sum());
+                Measured::Change { sum: whole(sum), missed, newest, counts }
+            }
+        }
     }
 
     /// Counts over the school year so far.
@@ -205,26 +401,26 @@ impl Fold {
     fn open(&mut self, history: &History<'_>, standard: Standard<'_>) {
         self.tallies = standard.rules.windows().iter().map(|_| Tally::default()).collect();
         self.states = standard.rules.rules().iter().map(|rule| State::of(&rule.measure)).collect();
+        self.episodes = standard.rules.alerts().iter().map(|_| Lasting::default()).collect();
+        self.foresight = standard.rules.foresees().then(|| Box::new(Foresight::begin(history, standard)));
+        self.drift = standard.rules.compares().then(Box::default);
         let Some(previous) = history.previous else { return };
         let mut schools = Schools::new(standard.calendars);
         for entry in previous.entries().filter(|entry| entry.revision.code != Code::NotTaken) {
             let calendar = schools.calendar(previous, entry);
-            let reaches_back = |window: Option<Window>| matches!(window, None | Some(Window::SchoolWeeks(_)));
-            self.take(entry, calendar, (history, standard.rules), reaches_back);
+            self.take(entry, calendar, (history, standard.rules), Of::YearBefore);
+            let meaning = entry.revision.code.meaning();
+            if let Some(drift) = self.drift.as_mut().filter(|_| meaning.is_possible()) {
+                drift.observe(meaning.is_absent());
+            }
         }
     }
 
-    /// Takes a mark in, into the windows wished and into the runs if those are (no window).
-    fn take(
-        &mut self,
-        entry: Entry,
-        calendar: Option<&Calendar>,
-        (history, rules): (&History<'_>, &RuleSet),
-        wished: impl Fn(Option<Window>) -> bool,
-    ) {
+    /// Takes a mark in; one of the year before only where what is counted reaches back.
+    fn take(&mut self, entry: Entry, calendar: Option<&Calendar>, (history, rules): (&History<'_>, &RuleSet), of: Of) {
         let Self { tallies, states, .. } = self;
         for ((place, tally), window) in tallies.iter_mut().enumerate().zip(rules.windows()) {
-            if !wished(Some(*window)) {
+            if of == Of::YearBefore && !matches!(window, Window::SchoolWeeks(_)) {
                 continue;
             }
             let of_window =
@@ -247,14 +443,27 @@ impl Fold {
             tally.from = tally.from.or(Some(entry.session));
         }
         let code = entry.revision.code;
-        for (state, rule) in states.iter_mut().zip(rules.rules()).filter(|(_, rule)| wished(rule.measure.window())) {
+        let reached = |(_, rule): &(&mut State, &Rule)| of == Of::Year || rule.measure.reaches_back();
+        for (state, rule) in states.iter_mut().zip(rules.rules()).filter(reached) {
             let is_counted = rule.measure.counted().contains(code);
             match &mut state.course {
                 Course::Counted(counted) => *counted += u32::from(is_counted),
                 Course::Run(run) => run.take(entry.session.day(), code.meaning().is_possible(), is_counted),
+                Course::Standing(standing) if is_counted => standing.days.push(entry.session.day()),
+                Course::Week(week) if code.meaning().is_possible() => {
+                    week.observe(entry.session, code.meaning().is_absent(), calendar);
+                }
+                Course::Standing(_) | Course::Week(_) | Course::Foreseen => {}
             }
         }
     }
+}
+
+/// Which year a mark is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Year,
+    YearBefore,
 }
 
 /// Finds a school's calendar, remembering the last: a pupil's entries are nearly always of one school.
@@ -340,20 +549,38 @@ impl Tally {
 }
 
 /// One rule's state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct State {
     level: Option<Level>,
-    since: Option<Session>,
-    ended: Option<Session>,
     course: Course,
 }
 
 /// What a rule follows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Course {
     /// Sessions of the rule's codes in its window.
     Counted(u32),
     Run(Run),
+    Standing(Standing),
+    Week(Box<Week>),
+    /// Nothing of its own.
+    Foreseen,
+}
+
+/// Sessions of a rule's codes, and how many of them have stood for long.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    days: Vec<Day>,
+    too_long: u32,
+}
+
+impl Standing {
+    fn settle(&mut self, after: u32, now: &Now<'_>) -> u32 {
+        let Some(calendar) = now.calendar.filter(|_| !self.days.is_empty()) else { return self.too_long };
+        let stood = |day: &&Day| calendar.days_between(**day, now.session.day()) >= after as usize;
+        self.too_long = u32::try_from(self.days.iter().filter(stood).count()).unwrap_or(u32::MAX);
+        self.too_long
+    }
 }
 
 impl State {
@@ -361,8 +588,11 @@ impl State {
         let course = match measure {
             Measure::Run { .. } => Course::Run(Run::default()),
             Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
+            Measure::Unresolved { .. } => Course::Standing(Standing::default()),
+            Measure::Pattern { .. } => Course::Week(Box::default()),
+            Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
-        Self { level: None, since: None, ended: None, course }
+        Self { level: None, course }
     }
 
     /// Takes back what has fallen out of the window.
@@ -373,57 +603,64 @@ impl State {
     }
 
     fn counted(&self) -> u32 {
-        match self.course {
-            Course::Counted(counted) => counted,
-            Course::Run(_) => 0,
+        match &self.course {
+            Course::Counted(counted) => *counted,
+            Course::Standing(standing) => standing.too_long,
+            Course::Run(_) | Course::Week(_) | Course::Foreseen => 0,
         }
     }
 
     fn run(&self) -> Run {
         match self.course {
-            Course::Counted(_) => Run::default(),
             Course::Run(run) => run,
+            Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => Run::default(),
         }
     }
 
     /// Sets the level after a session; true where it changed. `possible` sessions are in the rule's window.
-    fn settle(&mut self, measure: &Measure, possible: u32, session: Session) -> bool {
-        let level = match measure {
-            Measure::Rate { minimum, .. } if possible < *minimum => self.level,
+    fn settle(&mut self, rule: &Rule, possible: u32, now: &Now<'_>) -> bool {
+        let level = if rule.applies.to(now.profile) { self.reached(&rule.measure, possible, now) } else { None };
+        let changed = level != self.level;
+        self.level = level;
+        changed
+    }
+
+    fn reached(&mut self, measure: &Measure, possible: u32, now: &Now<'_>) -> Option<Level> {
+        let before = self.level;
+        let holds = |level: Level| before.is_some_and(|now| level <= now);
+        let so_far = || now.foresight.map_or(0, |foresight| foresight.so_far().possible);
+        match measure {
+            Measure::Rate { minimum, .. } if possible < *minimum => before,
+            Measure::Chance { minimum, .. } | Measure::Expected { minimum, .. } if so_far() < *minimum => before,
             Measure::Rate { margin, levels, .. } => levels.gravest(|level, threshold| {
-                let held = self.level.is_some_and(|now| level <= now);
                 let rate = Rate { part: self.counted(), possible };
-                rate.reaches(if held { threshold.less(*margin) } else { threshold })
+                rate.reaches(if holds(level) { threshold.less(*margin) } else { threshold })
             }),
             Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted() >= threshold),
             Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run().days() >= threshold),
-        };
-        if level == self.level {
-            return false;
+            Measure::Unresolved { after, levels, .. } => {
+                let Course::Standing(standing) = &mut self.course else { return None };
+                let sessions = standing.settle(*after, now);
+                levels.gravest(|_, threshold| sessions >= threshold)
+            }
+            Measure::Chance { of, margin, levels, .. } => {
+                let chance = now.foresight.map_or(0.0, |foresight| of.chance(&foresight.outlook(now.standard)));
+                let chance = Share::of_fraction(chance);
+                levels.gravest(|level, threshold| {
+                    chance >= if holds(level) { threshold.less(*margin) } else { threshold }
+                })
+            }
+            Measure::Expected { margin, levels, .. } => levels.gravest(|level, threshold| {
+                now.missed >= f64::from(if holds(level) { threshold.saturating_sub(*margin) } else { threshold })
+            }),
+            Measure::Pattern { minimum, levels } => {
+                let Course::Week(week) = &self.course else { return None };
+                let found = week.found().filter(|found| found.of >= *minimum);
+                levels.gravest(|_, threshold| found.is_some_and(|found| found.one_in >= threshold))
+            }
+            Measure::Change { levels } => levels
+                .gravest(|level, threshold| now.drift >= f64::from(threshold) * if holds(level) { 0.5 } else { 1.0 }),
         }
-        match (self.level, level) {
-            (None, Some(_)) => self.since = Some(session),
-            (Some(_), None) => self.ended = Some(session),
-            _ => {}
-        }
-        self.level = level;
-        true
-    }
-
-    fn finding(&self, measure: &Measure, tally: &Tally, history: &History<'_>) -> Finding {
-        let of = measure.counted();
-        let in_window = |window: Window| InWindow {
-            of,
-            counted: self.counted(),
-            counts: tally.counts,
-            from: tally.from(window, history),
-        };
-        let measured = match measure {
-            Measure::Run { .. } => Measured::Run { of, days: self.run().days(), from: self.run().from },
-            Measure::Rate { window, .. } => Measured::Rate(in_window(*window)),
-            Measure::Sessions { window, .. } => Measured::Sessions(in_window(*window)),
-        };
-        Finding { level: self.level, since: self.since, ended: self.ended, measured }
     }
 }
 
@@ -484,8 +721,8 @@ pub fn transitions(history: &History<'_>, standard: Standard<'_>) -> Vec<Transit
 /// One stretch of an alert in the order of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Episode {
-    /// The place of the rule in the rule set.
-    pub rule: usize,
+    /// The place of the alert among those of the rule set.
+    pub alert: usize,
     /// The session at which it began.
     pub since: Session,
     /// The session at which it ended; none while it lasts.
@@ -494,13 +731,13 @@ pub struct Episode {
     pub gravest: Level,
 }
 
-/// The episodes of a school year, rule by rule as they began.
+/// The episodes of a school year as they began.
 pub fn episodes(history: &History<'_>, standard: Standard<'_>) -> Vec<Episode> {
     let mut episodes: Vec<Episode> = Vec::new();
-    for Transition { rule, session, to, .. } in transitions(history, standard) {
-        let open = episodes.iter_mut().rev().find(|episode| episode.rule == rule && episode.until.is_none());
+    for Transition { alert, session, to, .. } in transitions(history, standard) {
+        let open = episodes.iter_mut().rev().find(|episode| episode.alert == alert && episode.until.is_none());
         match (open, to) {
-            (None, Some(level)) => episodes.push(Episode { rule, since: session, until: None, gravest: level }),
+            (None, Some(level)) => episodes.push(Episode { alert, since: session, until: None, gravest: level }),
             (Some(episode), Some(level)) => episode.gravest = episode.gravest.max(level),
             (Some(episode), None) => episode.until = Some(session),
             (None, None) => {}

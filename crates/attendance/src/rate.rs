@@ -100,6 +100,17 @@ impl Share {
         if share <= 10_000 { Ok(Self(share)) } else { Err(wrong()) }
     }
 
+    /// The share of a fraction from 0 to 1, cut off rather than rounded.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10,000")]
+    pub fn of_fraction(fraction: f64) -> Self {
+        Self(libm::floor(fraction.clamp(0.0, 1.0) * 10_000.0) as u32)
+    }
+
+    /// As a fraction from 0 to 1.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 10_000.0
+    }
+
     /// This share less another, at least nought.
     #[must_use]
     pub fn less(self, other: Self) -> Self {

@@ -1,9 +1,13 @@
 //! The rules that the authority judges by: values, read from its policy.
 
 use crate::code::CodeSet;
+use crate::forecast::Limit;
+use crate::profile::Applies;
 use crate::rate::Share;
 use std::fmt;
 use std::sync::Arc;
+
+pub use crate::evidence::Template;
 
 /// How grave an alert is, in the order of gravity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,22 +184,119 @@ pub enum Measure {
         /// Lengths in school days at which levels begin.
         levels: Levels<u32>,
     },
+    /// Sessions of some codes that still stand: what was to be settled is not.
+    Unresolved {
+        /// The codes.
+        counted: CodeSet,
+        /// From which school day after its own on a session counts; with 0 on its own day.
+        after: u32,
+        /// Numbers of sessions at which levels begin.
+        levels: Levels<u32>,
+    },
+    /// The probability to end the school year at a limit or above.
+    Chance {
+        /// The limit.
+        of: Limit,
+        /// Possible sessions of the year below which nothing is judged: the level stays what it was.
+        minimum: u32,
+        /// How far below its threshold the probability must fall before a level is left.
+        margin: Share,
+        /// Probabilities at which levels begin.
+        levels: Levels<Share>,
+    },
+    /// The number of sessions still to be missed this school year that is to be expected.
+    Expected {
+        /// Possible sessions of the year below which nothing is judged: the level stays what it was.
+        minimum: u32,
+        /// How many sessions below its threshold the number must fall before a level is left.
+        margin: u32,
+        /// Numbers of sessions at which levels begin.
+        levels: Levels<u32>,
+    },
+    /// Absence that keeps coming back at the same place of the week ([`crate::pattern`]): how unlikely chance is, one in so many.
+    Pattern {
+        /// Short spells of absence in the year below which nothing is said.
+        minimum: u32,
+        /// One in so many, at which levels begin.
+        levels: Levels<u32>,
+    },
+    /// How strongly the newest sessions speak for a change against the child's own past ([`crate::change`]). A level is left when the
+    /// sum has fallen to half of its threshold.
+    Change {
+        /// Sums at which levels begin.
+        levels: Levels<u32>,
+    },
 }
 
 impl Measure {
-    /// The window that it counts over; none for a run.
+    /// The window that it counts over, if it does.
     pub fn window(&self) -> Option<Window> {
         match self {
             Self::Rate { window, .. } | Self::Sessions { window, .. } => Some(*window),
-            Self::Run { .. } => None,
+            Self::Run { .. }
+            | Self::Unresolved { .. }
+            | Self::Chance { .. }
+            | Self::Expected { .. }
+            | Self::Pattern { .. }
+            | Self::Change { .. } => None,
         }
+    }
+
+    /// Whether marks of the year before count: runs and windows of school weeks do not end with the year.
+    pub(crate) fn reaches_back(&self) -> bool {
+        matches!(self, Self::Run { .. }) || matches!(self.window(), Some(Window::SchoolWeeks(_)))
+    }
+
+    /// Whether it needs a forecast.
+    pub(crate) fn foresees(&self) -> bool {
+        matches!(self, Self::Chance { .. } | Self::Expected { .. })
+    }
+
+    /// Whether it needs the sum of changes.
+    pub(crate) fn compares(&self) -> bool {
+        matches!(self, Self::Change { .. })
     }
 
     /// The codes that it counts.
     pub fn counted(&self) -> CodeSet {
         match self {
-            Self::Rate { counted, .. } | Self::Sessions { counted, .. } | Self::Run { counted, .. } => *counted,
+            Self::Rate { counted, .. }
+            | Self::Sessions { counted, .. }
+            | Self::Run { counted, .. }
+            | Self::Unresolved { counted, .. } => *counted,
+            Self::Chance { .. } | Self::Expected { .. } | Self::Pattern { .. } | Self::Change { .. } => CodeSet::ABSENT,
         }
+    }
+}
+
+/// How much hurry an alert of a rule is in, whatever its level: routes may ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Within the week.
+    Low,
+    /// Soon.
+    #[default]
+    Normal,
+    /// The same day.
+    High,
+}
+
+impl Severity {
+    /// All severities.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    /// As files and messages write it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
+    /// The severity of a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.text() == text)
     }
 }
 
@@ -208,6 +309,33 @@ pub struct Rule {
     pub title: String,
     /// What it measures.
     pub measure: Measure,
+    /// Whom it is for.
+    pub applies: Applies,
+    /// The rule whose alert it shares, since both fire for the same reason: one child, one voice.
+    pub with: Option<RuleId>,
+    /// How much hurry it is in.
+    pub severity: Severity,
+    /// The sentence of its alerts, in the place of the usual one.
+    pub sentence: Option<Template>,
+    /// The regulation, guidance or evidence that it rests on.
+    pub source: Option<String>,
+}
+
+impl Rule {
+    /// A rule for everybody, with an alert of its own.
+    pub fn new(id: RuleId, title: String, measure: Measure) -> Self {
+        let (applies, severity) = (Applies::default(), Severity::default());
+        Self { id, title, measure, applies, with: None, severity, sentence: None, source: None }
+    }
+}
+
+/// An alert that one or several rules share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// Its name: that of its first rule.
+    pub id: RuleId,
+    /// The places of its rules, in the order of the policy; the first gave it its name.
+    pub rules: Vec<usize>,
 }
 
 /// The rules in force together. Names are unique; the order is the policy's.
@@ -218,19 +346,47 @@ pub struct RuleSet {
     windows: Vec<Window>,
     /// The place of each rule's window among them; none for a run.
     window_of: Vec<Option<usize>>,
+    alerts: Vec<Shared>,
+    foresees: bool,
+    compares: bool,
 }
 
-/// A name that two rules bear.
+/// What is wrong with rules together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("two rules are called {0}; give each its own name")]
-pub struct SameNameError(RuleId);
+pub enum RuleSetError {
+    /// A name that two rules bear.
+    #[error("two rules are called {0}; give each its own name")]
+    SameName(RuleId),
+    /// More than can be remembered together.
+    #[error("there are {0} rules; at most {MOST_RULES} work together")]
+    TooMany(usize),
+    /// `with` names no rule, or one that shares another's alert itself.
+    #[error("rule {rule} goes with {with}, {why}")]
+    With {
+        /// The rule.
+        rule: RuleId,
+        /// What it names.
+        with: RuleId,
+        /// What is wrong with that.
+        why: &'static str,
+    },
+}
+
+/// Rules of a set, at most.
+pub const MOST_RULES: usize = 64;
 
 impl RuleSet {
     /// The given rules.
-    pub fn new(rules: Vec<Rule>) -> Result<Self, SameNameError> {
+    ///
+    /// # Errors
+    /// Where they do not go together.
+    pub fn new(rules: Vec<Rule>) -> Result<Self, RuleSetError> {
+        if rules.len() > MOST_RULES {
+            return Err(RuleSetError::TooMany(rules.len()));
+        }
         for (at, rule) in rules.iter().enumerate() {
             if rules.iter().take(at).any(|before| before.id == rule.id) {
-                return Err(SameNameError(rule.id.clone()));
+                return Err(RuleSetError::SameName(rule.id.clone()));
             }
         }
         let (mut windows, mut window_of) = (Vec::new(), Vec::new());
@@ -243,7 +399,10 @@ impl RuleSet {
             });
             window_of.push(place);
         }
-        Ok(Self { rules, windows, window_of })
+        let alerts = shared(&rules)?;
+        let foresees = rules.iter().any(|rule| rule.measure.foresees());
+        let compares = rules.iter().any(|rule| rule.measure.compares());
+        Ok(Self { rules, windows, window_of, alerts, foresees, compares })
     }
 
     /// The windows that rules count over, each once.
@@ -256,6 +415,26 @@ impl RuleSet {
         self.rules.iter().zip(self.window_of.iter().copied())
     }
 
+    /// The alerts that the rules raise, in the order of their first rules.
+    pub fn alerts(&self) -> &[Shared] {
+        &self.alerts
+    }
+
+    /// The alert of a name.
+    pub fn alert(&self, id: &RuleId) -> Option<&Shared> {
+        self.alerts.iter().find(|alert| alert.id == *id)
+    }
+
+    /// Whether a rule needs a forecast.
+    pub(crate) fn foresees(&self) -> bool {
+        self.foresees
+    }
+
+    /// Whether a rule needs the sum of changes.
+    pub(crate) fn compares(&self) -> bool {
+        self.compares
+    }
+
     /// The rules, in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
@@ -265,6 +444,26 @@ impl RuleSet {
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.id == *id)
     }
+}
+
+/// Which rules share which alert.
+fn shared(rules: &[Rule]) -> Result<Vec<Shared>, RuleSetError> {
+    let mut alerts: Vec<Shared> = Vec::new();
+    for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.with.is_none()) {
+        alerts.push(Shared { id: rule.id.clone(), rules: vec![place] });
+    }
+    for (place, rule) in rules.iter().enumerate() {
+        let Some(with) = &rule.with else { continue };
+        let wrong = |why| RuleSetError::With { rule: rule.id.clone(), with: with.clone(), why };
+        match alerts.iter_mut().find(|alert| alert.id == *with) {
+            Some(alert) => alert.rules.push(place),
+            None if rules.iter().any(|rule| rule.id == *with) => {
+                return Err(wrong("which goes with another rule itself; name that one"));
+            }
+            None => return Err(wrong("and there is no such rule")),
+        }
+    }
+    Ok(alerts)
 }
 
 #[cfg(test)]
@@ -292,13 +491,29 @@ mod tests {
 
     #[test]
     fn two_rules_never_share_a_name() {
-        let rule = Rule {
-            id: RuleId::parse("run").unwrap(),
-            title: "Run".into(),
-            measure: Measure::Run { counted: CodeSet::UNAUTHORISED, levels: Levels::new(Some(5), None, None).unwrap() },
-        };
-        assert!(RuleSet::new(vec![rule.clone(), rule]).is_err());
+        let rule = run("run");
+        assert_eq!(RuleSet::new(vec![rule.clone(), rule.clone()]), Err(RuleSetError::SameName(rule.id)));
         assert!(RuleId::parse("Run").is_err() && RuleId::parse("").is_err());
+    }
+
+    fn run(id: &str) -> Rule {
+        let measure =
+            Measure::Run { counted: CodeSet::UNAUTHORISED, levels: Levels::new(Some(5), None, None).unwrap() };
+        Rule::new(RuleId::parse(id).unwrap(), id.to_owned(), measure)
+    }
+
+    #[test]
+    fn rules_that_go_with_one_share_its_alert() {
+        let with = |id: &str, other: &str| Rule { with: Some(RuleId::parse(other).unwrap()), ..run(id) };
+        let rules = RuleSet::new(vec![with("a", "c"), run("b"), run("c"), with("d", "c")]).unwrap();
+        let alerts: Vec<(&str, &[usize])> = rules.alerts().iter().map(|a| (a.id.text(), a.rules.as_slice())).collect();
+        assert_eq!(alerts, [("b", &[1][..]), ("c", &[2, 0, 3][..])]);
+        let wrong = |rules| RuleSet::new(rules).unwrap_err().to_string();
+        assert_eq!(wrong(vec![with("a", "b")]), "rule a goes with b, and there is no such rule");
+        let told = wrong(vec![run("a"), with("b", "a"), with("c", "b")]);
+        assert_eq!(told, "rule c goes with b, which goes with another rule itself; name that one");
+        let told = wrong((0..65).map(|n| run(&format!("r{n}"))).collect());
+        assert!(told.starts_with("there are 65 rules; at most 64"), "{told}");
     }
 
     #[test]

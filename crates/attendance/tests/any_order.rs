@@ -2,19 +2,24 @@
 //! those of the slow second implementation (invariant I-2).
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers in a test")]
 
+mod invented;
 mod oracle;
 
 use attendance::calendar::{Calendar, Calendars};
 use attendance::code::CodeSet;
+use attendance::enrolment::Groups;
+use attendance::forecast::Limit;
 use attendance::judge::{Fold, History, Standard};
 use attendance::mark::{MinutesLate, Revision};
+use attendance::profile::{Applies, Profile};
 use attendance::rate::Share;
 use attendance::record::{Applied, Record};
 use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
-use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
+use attendance::{Code, Day, Half, Mark, Phase, SchoolYear, Session, Timestamp, Upn, Urn};
 use proptest::prelude::*;
 
 const YEAR: SchoolYear = SchoolYear::beginning(2025);
+const PROFILE: Profile = Profile { phase: Some(Phase::Primary), year_group: None, groups: Groups::NONE };
 
 /// Days on both sides of the year's border, and of a term's.
 fn days() -> impl Strategy<Value = Day> {
@@ -59,7 +64,7 @@ fn two_orders() -> impl Strategy<Value = (Vec<Mark>, Vec<Mark>)> {
 }
 
 fn rule(id: &str, measure: Measure) -> Rule {
-    Rule { id: RuleId::parse(id).unwrap(), title: id.to_owned(), measure }
+    Rule::new(RuleId::parse(id).unwrap(), id.to_owned(), measure)
 }
 
 fn rate(id: &str, window: Window, minimum: u32, margin: u32) -> Rule {
@@ -73,6 +78,12 @@ fn rules() -> RuleSet {
     let sessions = |codes: &[Code], window| Measure::Sessions { counted: CodeSet::of(codes), window, levels };
     let shares = Levels::new(Some(Share::percent(20)), None, Some(Share::percent(40))).unwrap();
     let (window, margin) = (Window::SchoolWeeks(3), Share::percent(5));
+    let unresolved = |after| Measure::Unresolved {
+        counted: CodeSet::of(&[Code::N, Code::O]),
+        after,
+        levels: Levels::new(Some(1), Some(3), None).unwrap(),
+    };
+    let chance = Measure::Chance { of: Limit::Persistent, minimum: 2, margin, levels: shares };
     let illness = Measure::Rate { counted: CodeSet::of(&[Code::I]), window, minimum: 3, margin, levels: shares };
     RuleSet::new(vec![
         rate("year", Window::YearToDate, 4, 2),
@@ -86,6 +97,23 @@ fn rules() -> RuleSet {
         rule("penalty", sessions(&[Code::G, Code::N, Code::O, Code::U], Window::SchoolWeeks(2))),
         rule("illness-in-term", sessions(&[Code::I], Window::Term)),
         rule("late-in-year", sessions(&[Code::L, Code::B], Window::YearToDate)),
+        rule("standing", unresolved(0)),
+        rule("standing-long", unresolved(3)),
+        rule("change", Measure::Change { levels: Levels::new(Some(3), Some(8), None).unwrap() }),
+        rule(
+            "expected",
+            Measure::Expected { minimum: 3, margin: 4, levels: Levels::new(Some(20), Some(60), None).unwrap() },
+        ),
+        rule("chance", chance),
+        rule("pattern", Measure::Pattern { minimum: 2, levels: Levels::new(Some(3), Some(20), None).unwrap() }),
+        Rule {
+            applies: Applies { phases: vec![Phase::Secondary], ..Applies::default() },
+            ..rate("others", Window::YearToDate, 1, 0)
+        },
+        Rule {
+            applies: Applies { phases: vec![Phase::Primary], ..Applies::default() },
+            ..rate("these", Window::YearToDate, 1, 0)
+        },
     ])
     .unwrap()
 }
@@ -110,14 +138,16 @@ fn calendars() -> Calendars {
 
 /// Applies marks one by one, advancing the fold after each as a service would.
 fn arrived(marks: &[Mark], rules: &RuleSet, calendars: &Calendars) -> (Record, Fold) {
-    let standard = Standard { rules, calendars };
+    let model = invented::model();
+    let standard = Standard { rules, calendars, model: &model };
     let (mut record, mut fold) = (Record::default(), Fold::default());
     for mark in marks {
         if let Applied::Changed(session) = record.apply(mark) {
             fold.touched(session);
         }
         if let Some(present) = record.year(YEAR) {
-            fold.advance(&History { previous: record.year(YEAR.previous()), present }, standard, |_| {});
+            let history = History { previous: record.year(YEAR.previous()), present, profile: PROFILE };
+            fold.advance(&history, standard, |_| {});
         }
     }
     (record, fold)
@@ -129,12 +159,13 @@ proptest! {
     #[test]
     fn any_order_and_repetition_ends_in_the_same_record_and_findings((once, again) in two_orders()) {
         let (rules, calendars) = (rules(), calendars());
-        let standard = Standard { rules: &rules, calendars: &calendars };
+        let model = invented::model();
+        let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
         let (record, fold) = arrived(&once, &rules, &calendars);
         let (other_record, other_fold) = arrived(&again, &rules, &calendars);
         prop_assert_eq!(&record, &other_record);
         if let Some(present) = record.year(YEAR) {
-            let history = History { previous: record.year(YEAR.previous()), present };
+            let history = History { previous: record.year(YEAR.previous()), present, profile: PROFILE };
             let findings: Vec<_> = fold.findings(&history, standard).collect();
             prop_assert_eq!(&findings, &other_fold.findings(&history, standard).collect::<Vec<_>>());
             let mut anew = Fold::default();
@@ -146,7 +177,8 @@ proptest! {
     #[test]
     fn records_and_findings_are_those_of_the_slow_second_implementation((marks, _) in two_orders()) {
         let (rules, calendars) = (rules(), calendars());
-        let standard = Standard { rules: &rules, calendars: &calendars };
+        let model = invented::model();
+        let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
         let (record, fold) = arrived(&marks, &rules, &calendars);
         let counting = oracle::counting(&marks);
         for year in [YEAR.previous(), YEAR] {
@@ -156,7 +188,7 @@ proptest! {
             prop_assert_eq!(found, expected, "{}", year);
         }
         if let Some(present) = record.year(YEAR) {
-            let history = History { previous: record.year(YEAR.previous()), present };
+            let history = History { previous: record.year(YEAR.previous()), present, profile: PROFILE };
             for (finding, rule) in fold.findings(&history, standard).zip(rules.rules()) {
                 let found = oracle::Wanted { level: finding.level, since: finding.since, ended: finding.ended };
                 prop_assert_eq!(found, oracle::wanted(&marks, YEAR, rule, &calendars), "rule {}", rule.id);
@@ -182,8 +214,9 @@ fn a_child_who_changes_school_in_mid_term_keeps_its_term() {
     let after = [mark(900_002, "2025-11-11", Code::Present)];
     let level = |marks: &[Mark]| {
         let (record, fold) = arrived(marks, &rules, &calendars);
-        let history = History { previous: None, present: record.year(YEAR).unwrap() };
-        let standard = Standard { rules: &rules, calendars: &calendars };
+        let history = History { previous: None, present: record.year(YEAR).unwrap(), profile: PROFILE };
+        let model = invented::model();
+        let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
         fold.findings(&history, standard).next().unwrap().level
     };
     let severe = Some(attendance::rule::Level::Severe);

@@ -1,9 +1,10 @@
 //! A backtest ends where the slow second implementation ends, and nothing that it says depends on the future.
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "small numbers in a test")]
 
+mod invented;
 mod oracle;
 
-use attendance::backtest::{AlertLine, Known, Newest, Outcome, pupil};
+use attendance::backtest::{AlertLine, Asked, Known, Newest, Outcome, Unknown, pupil};
 use attendance::calendar::{Calendar, Calendars};
 use attendance::code::CodeSet;
 use attendance::judge::Standard;
@@ -17,14 +18,13 @@ const YEAR: SchoolYear = SchoolYear::beginning(2025);
 
 fn rules() -> RuleSet {
     let levels = Levels::new(Some(Share::percent(5)), Some(Share::percent(10)), Some(Share::percent(50))).unwrap();
-    let rate = |id: &str, window, minimum| Rule {
-        id: RuleId::parse(id).unwrap(),
-        title: id.to_owned(),
-        measure: Measure::Rate { counted: CodeSet::ABSENT, window, minimum, margin: Share::percent(2), levels },
+    let rule = |id: &str, measure| Rule::new(RuleId::parse(id).unwrap(), id.to_owned(), measure);
+    let rate = |id: &str, window, minimum| {
+        rule(id, Measure::Rate { counted: CodeSet::ABSENT, window, minimum, margin: Share::percent(2), levels })
     };
     let levels = Levels::new(Some(2), Some(4), None).unwrap();
     let run = Measure::Run { counted: CodeSet::UNAUTHORISED, levels };
-    let run = Rule { id: RuleId::parse("run").unwrap(), title: "Run".into(), measure: run };
+    let run = rule("run", run);
     RuleSet::new(vec![rate("year", Window::YearToDate, 4), rate("weeks", Window::SchoolWeeks(2), 2), run]).unwrap()
 }
 
@@ -55,7 +55,9 @@ fn newest(known: &[Known]) -> Newest {
 fn run(mut known: Vec<Known>) -> Option<Outcome> {
     let (rules, calendars) = (rules(), calendars());
     let newest = newest(&known);
-    pupil(&mut known, YEAR, Standard { rules: &rules, calendars: &calendars }, &newest, |_| None)
+    let model = invented::model();
+    let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
+    pupil(&mut known, Asked { year: YEAR, newest: &newest, evenings: &[] }, standard, &Unknown)
 }
 
 proptest! {

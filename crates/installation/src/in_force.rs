@@ -25,7 +25,7 @@ pub struct InForce {
 impl InForce {
     /// What the judge takes.
     pub fn standard(&self) -> Standard<'_> {
-        Standard { rules: &self.policy.rules, calendars: &self.policy.calendars }
+        self.policy.standard()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The four files of a policy, from a folder or from the database's row.
+//! The files of a policy, four and one that may be left out, from a folder or from the database's row.
 
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -8,6 +8,7 @@ pub(crate) const AUTHORITY: &str = "authority.toml";
 pub(crate) const RULES: &str = "rules.toml";
 pub(crate) const SCHOOLS: &str = "schools.csv";
 pub(crate) const LOCALITIES: &str = "localities.csv";
+pub(crate) const PROJECTION: &str = "projection.toml";
 
 /// The files' texts. The two CSV files may have come in Windows-1252; here they are Unicode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Files {
     pub schools: String,
     /// `localities.csv`.
     pub localities: String,
+    /// `projection.toml`; without it the numbers that ship hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<String>,
 }
 
 /// A file that could not be read.
@@ -32,8 +36,10 @@ pub struct FilesError {
 }
 
 impl Files {
-    /// The files' names in a policy folder.
+    /// The names of the files that a policy folder must hold.
     pub const NAMES: [&str; 4] = [AUTHORITY, RULES, SCHOOLS, LOCALITIES];
+    /// The names of all files that a policy folder may hold.
+    pub const ALL_NAMES: [&str; 5] = [AUTHORITY, RULES, SCHOOLS, LOCALITIES, PROJECTION];
 
     /// Reads a policy folder.
     pub fn load(folder: &Path) -> Result<Self, FilesError> {
@@ -46,6 +52,7 @@ impl Files {
             rules: read(RULES)?,
             schools: read(SCHOOLS)?,
             localities: read(LOCALITIES)?,
+            projection: if folder.join(PROJECTION).exists() { Some(read(PROJECTION)?) } else { None },
         })
     }
 }

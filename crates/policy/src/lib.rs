@@ -1,5 +1,5 @@
-//! What the authority decided, read from its four files: `authority.toml`, `rules.toml`, `schools.csv` (as GIAS
-//! publishes it) and `localities.csv`.
+//! What the authority decided, read from its files: `authority.toml`, `rules.toml`, `schools.csv` (as GIAS publishes it),
+//! `localities.csv` and, where it has its own, `projection.toml`.
 //!
 //! Takes the files' bytes, gives a [`Policy`] or every problem at once, each with its place. No IO but in [`files`].
 //! The services read the same bytes from the database row that `earlybell apply` wrote, so that two processes never
@@ -9,6 +9,7 @@
 mod authority;
 pub mod files;
 mod problem;
+mod projection;
 pub mod receivers;
 pub mod routes;
 mod rules;
@@ -18,9 +19,15 @@ mod table;
 
 use attendance::calendar::Calendars;
 use attendance::code::RetiredCodes;
+use attendance::enrolment::Roster;
+use attendance::forecast::Model;
+use attendance::judge::Standard;
+use attendance::profile::Profile;
+use attendance::record::YearRecord;
 use attendance::rule::RuleSet;
-use attendance::{Day, Urn};
+use attendance::{Day, Phase, Urn};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use files::Files;
 pub use problem::{Place, Problem, Problems};
@@ -30,8 +37,11 @@ pub use schools::School;
 /// The rules that the program ships with.
 pub const DEFAULT_RULES: &str = include_str!("../../../deploy/policy/rules.toml");
 
+/// The numbers of the forecast that the program ships with.
+pub const DEFAULT_PROJECTION: &str = include_str!("../../../deploy/policy/projection.toml");
+
 /// Everything that the authority decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The authority's name.
     pub authority: String,
@@ -43,6 +53,8 @@ pub struct Policy {
     pub schools: BTreeMap<Urn, School>,
     /// The rules.
     pub rules: RuleSet,
+    /// The numbers of the forecast.
+    pub model: Arc<Model>,
     /// School calendars.
     pub calendars: Calendars,
     /// What becomes of retired codes.
@@ -60,9 +72,10 @@ impl Policy {
         let authority::Read { localities, authority } = authority::read(&files.authority);
         let authority = problems.take(authority);
         let rules = problems.take(read_rules(&files.rules));
+        let model = problems.take(read_projection(files.projection.as_deref()));
         let schools = problems.take(schools::read(&files.schools, &files.localities, &localities));
-        match (authority, rules, schools) {
-            (Some(authority), Some(rules), Some((schools, mut warnings))) => {
+        match (authority, rules, model, schools) {
+            (Some(authority), Some(rules), Some(model), Some((schools, mut warnings))) => {
                 let mut unknown = authority.calendar_schools();
                 unknown.retain(|urn| !schools.contains_key(urn));
                 for urn in unknown {
@@ -75,6 +88,7 @@ impl Policy {
                     localities,
                     schools,
                     rules,
+                    model,
                     calendars: authority.calendars,
                     retired_codes: authority.retired_codes,
                     suppliers: authority.suppliers,
@@ -84,6 +98,21 @@ impl Policy {
             }
             _ => Err(problems),
         }
+    }
+
+    /// What judges.
+    pub fn standard(&self) -> Standard<'_> {
+        Standard { rules: &self.rules, calendars: &self.calendars, model: &self.model }
+    }
+
+    /// The phase of a school, where GIAS tells one.
+    pub fn phase(&self, school: Urn) -> Option<Phase> {
+        Phase::of_gias(&self.schools.get(&school)?.phase)
+    }
+
+    /// Who a child is, as far as rules ask.
+    pub fn profile(&self, roster: &Roster, record: &YearRecord) -> Profile {
+        Profile::of(roster, record, |school| self.phase(school))
     }
 
     /// The locality of a school, where one claims it.
@@ -109,6 +138,16 @@ pub fn read_rules(text: &str) -> Result<RuleSet, Problems> {
     rules::read(text)
 }
 
+/// Reads `projection.toml`; nothing stands for the numbers that ship.
+pub fn read_projection(text: Option<&str>) -> Result<Arc<Model>, Problems> {
+    projection::read(text.unwrap_or(DEFAULT_PROJECTION)).map(Arc::new)
+}
+
+/// A model as `projection.toml`.
+pub fn write_projection(model: &Model) -> String {
+    projection::write(model)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +161,7 @@ mod tests {
             rules: "[[rule]]\n".to_owned(),
             schools: "URN,EstablishmentName\n9,A\n900001,B\n".to_owned(),
             localities: "URN,locality\n900001,South\n".to_owned(),
+            projection: None,
         };
         let problems = Policy::read(&files).unwrap_err();
         let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();

@@ -5,7 +5,7 @@ use crate::problem::{Place, Problems};
 use crate::receivers::{self, RawReceiver, Receiver};
 use crate::table::Entry;
 use attendance::alert::Change;
-use attendance::rule::Level;
+use attendance::rule::{Level, Severity};
 use routing::{Matchers, Route, Routes, Then};
 use serde::Deserialize;
 
@@ -60,6 +60,8 @@ pub(crate) struct RawRoute {
     levels: Vec<String>,
     #[serde(default)]
     rules: Vec<String>,
+    #[serde(default)]
+    severities: Vec<String>,
     #[serde(default)]
     changes: Vec<String>,
     to: Vec<String>,
@@ -159,8 +161,11 @@ fn matchers(route: &RawRoute, localities: &[String], path: &str, problems: &mut 
             .ok_or_else(|| format!("{text:?} is no change: raised, escalated, reduced, cleared or withdrawn"))
     };
     let levels = route.levels.iter().filter_map(|text| problems.part(|| at(path), level(text))).collect();
+    let severity =
+        |text: &String| Severity::parse(text).ok_or_else(|| format!("{text:?} is no severity: low, normal or high"));
+    let severities = route.severities.iter().filter_map(|text| problems.part(|| at(path), severity(text))).collect();
     let changes = route.changes.iter().filter_map(|text| problems.part(|| at(path), change(text))).collect();
-    Matchers { localities: route.localities.clone(), levels, rules: route.rules.clone(), changes }
+    Matchers { localities: route.localities.clone(), levels, rules: route.rules.clone(), severities, changes }
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use crate::files::RULES;
 use crate::problem::{Place, Problem, Problems};
 use crate::table::{Entry, Table};
-use attendance::Code;
 use attendance::code::CodeSet;
+use attendance::enrolment::{Groups, YearGroup};
+use attendance::forecast::Limit;
+use attendance::profile::Applies;
 use attendance::rate::Share;
-use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
+use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Severity, Template, Window};
+use attendance::{Code, Phase};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -17,9 +20,27 @@ struct RawRule {
     kind: String,
     counts: Option<toml::Value>,
     window: Option<String>,
+    of: Option<String>,
+    after: Option<i64>,
     minimum: Option<i64>,
     margin: Option<String>,
     levels: RawLevels,
+    applies: Option<RawApplies>,
+    with: Option<String>,
+    severity: Option<String>,
+    sentence: Option<String>,
+    source: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawApplies {
+    #[serde(default)]
+    phases: Vec<String>,
+    #[serde(default)]
+    year_groups: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,17 +78,56 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
     if raw.title.trim().is_empty() {
         problems.add(place("title")(), "the title is empty; messages show it");
     }
+    let levels_at = place("levels")();
     let measure = match raw.kind.as_str() {
-        "rate" => problems.take(rate(raw, place("levels")())),
-        "sessions" => problems.take(sessions(raw, &place("levels")())),
-        "run" => problems.take(run(raw, &place("levels")())),
+        "rate" => problems.take(rate(raw, levels_at)),
+        "sessions" => problems.take(sessions(raw, &levels_at)),
+        "run" => problems.take(run(raw, &levels_at)),
+        "unresolved" => problems.take(unresolved(raw, &levels_at)),
+        "chance" => problems.take(chance(raw, levels_at)),
+        "expected" => problems.take(expected(raw, &levels_at)),
+        "change" => problems.take(change(raw, &levels_at)),
+        "pattern" => problems.take(pattern(raw, &levels_at)),
         other => {
-            problems.add(place("kind")(), format!("{other:?} is no kind of rule: rate, sessions or run"));
+            let kinds = "rate, sessions, run, unresolved, chance, expected, change or pattern";
+            problems.add(place("kind")(), format!("{other:?} is no kind of rule: {kinds}"));
             None
         }
     };
+    let with = raw.with.as_deref().and_then(|with| problems.part(place("with"), RuleId::parse(with)));
+    let severity = raw.severity.as_deref().map_or(Ok(Severity::default()), |text| {
+        Severity::parse(text).ok_or_else(|| format!("{text:?} is no severity: low, normal or high"))
+    });
+    let severity = problems.part(place("severity"), severity).unwrap_or_default();
+    let sentence = raw.sentence.as_deref().and_then(|text| problems.part(place("sentence"), Template::parse(text)));
+    let applies = raw.applies.as_ref().map_or(Ok(Applies::default()), applies);
+    let applies = problems.part(place("applies"), applies).unwrap_or_default();
+    let source = raw.source.as_deref().map(str::trim).filter(|source| !source.is_empty()).map(str::to_owned);
     let title = raw.title.trim().to_owned();
-    problems.finish(id.zip(measure).map(|(id, measure)| Rule { id, title, measure }))
+    problems.finish(id.zip(measure).map(|(id, measure)| Rule {
+        applies,
+        with,
+        severity,
+        sentence,
+        source,
+        ..Rule::new(id, title, measure)
+    }))
+}
+
+fn applies(raw: &RawApplies) -> Result<Applies, String> {
+    let phase = |text: &String| {
+        Phase::parse(text).ok_or_else(|| format!("{text:?} is no phase: primary, secondary or special"))
+    };
+    Ok(Applies {
+        phases: raw.phases.iter().map(phase).collect::<Result<_, _>>()?,
+        year_groups: raw
+            .year_groups
+            .iter()
+            .map(|text| YearGroup::parse(text))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?,
+        groups: Groups::parse(&raw.groups.join(";")).map_err(|error| error.to_string())?,
+    })
 }
 
 fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
@@ -75,17 +135,33 @@ fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let counted = problems.part(place("counts"), counted(raw, Some(CodeSet::ABSENT)));
     let window = problems.part(place("window"), window(raw));
-    let minimum =
-        raw.minimum.and_then(|minimum| u32::try_from(minimum).ok()).filter(|minimum| (1..=400).contains(minimum));
-    let minimum = minimum.ok_or("a rate needs a minimum of possible sessions, from 1 to 400");
-    let minimum = problems.part(place("minimum"), minimum);
+    let minimum = problems.part(place("minimum"), minimum(raw));
+    refuse(raw, &OF_SESSIONS, "a rate", &mut problems);
+    let (margin, levels) = shares(raw, &levels_at, &mut problems);
+    match (counted, window, minimum, margin, levels) {
+        (Some(counted), Some(window), Some(minimum), Some(margin), Some(levels)) => {
+            problems.or(Measure::Rate { counted, window, minimum, margin, levels })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn minimum(raw: &RawRule) -> Result<u32, &'static str> {
+    let minimum = raw.minimum.and_then(|minimum| u32::try_from(minimum).ok());
+    let minimum = minimum.filter(|minimum| (1..=400).contains(minimum));
+    minimum.ok_or("it needs a minimum of possible sessions, from 1 to 400")
+}
+
+/// Margin and levels of a rule that goes by shares.
+fn shares(raw: &RawRule, levels_at: &Place, problems: &mut Problems) -> (Option<Share>, Option<Levels<Share>>) {
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let margin = problems.part(place("margin"), Share::parse(raw.margin.as_deref().unwrap_or("0%")));
-    let levels = problems.take(levels(raw, &levels_at, |value| match value.as_str() {
+    let levels = problems.take(levels(raw, levels_at, |value| match value.as_str() {
         Some(text) => Share::parse(text).map_err(|e| e.to_string()),
         None => Err(format!("{value} is no share; write it as \"10%\"")),
     }));
     if levels.is_some_and(|levels| levels.iter().any(|(_, share)| share == Share::percent(0))) {
-        problems.add(levels_at, "a threshold of 0% would hold for every pupil");
+        problems.add(levels_at.clone(), "a threshold of 0% would hold for every pupil");
     }
     let least = levels.as_ref().and_then(|levels| levels.iter().next());
     let margin_given = margin.filter(|margin| *margin > Share::percent(0));
@@ -96,23 +172,13 @@ fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
         );
         problems.add(place("margin")(), what);
     }
-    match (counted, window, minimum, margin, levels) {
-        (Some(counted), Some(window), Some(minimum), Some(margin), Some(levels)) => {
-            problems.or(Measure::Rate { counted, window, minimum, margin, levels })
-        }
-        _ => Err(problems),
-    }
+    (margin, levels)
 }
 
 fn sessions(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
-    refuse(
-        raw,
-        &[("minimum", raw.minimum.is_some()), ("margin", raw.margin.is_some())],
-        "a number of sessions",
-        &mut problems,
-    );
+    refuse(raw, &["minimum", "margin", "of", "after"], "a number of sessions", &mut problems);
     let counted = problems.part(place("counts"), counted(raw, None));
     let window = problems.part(place("window"), window(raw));
     let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
@@ -122,11 +188,89 @@ fn sessions(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     }
 }
 
+/// Fields that only rules of other kinds than a rate have.
+const OF_SESSIONS: [&str; 2] = ["of", "after"];
+
 /// Refuses the fields that a rule of this kind does not have.
-fn refuse(raw: &RawRule, given: &[(&str, bool)], what: &str, problems: &mut Problems) {
-    for (field, _) in given.iter().filter(|(_, given)| *given) {
+fn refuse(raw: &RawRule, fields: &[&str], what: &str, problems: &mut Problems) {
+    let given = [
+        ("counts", raw.counts.is_some()),
+        ("window", raw.window.is_some()),
+        ("of", raw.of.is_some()),
+        ("after", raw.after.is_some()),
+        ("minimum", raw.minimum.is_some()),
+        ("margin", raw.margin.is_some()),
+    ];
+    for (field, _) in given.iter().filter(|(field, given)| *given && fields.contains(field)) {
         problems.add(Place::new(RULES, format!("rule {:?}, {field}", raw.id)), format!("{what} has none; take it out"));
     }
+}
+
+fn unresolved(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["window", "minimum", "margin", "of"], "a number of unresolved sessions", &mut problems);
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
+    let counted = problems.part(place("counts"), counted(raw, None));
+    let after = raw.after.and_then(|after| u32::try_from(after).ok()).filter(|after| *after <= 190);
+    let after = problems.part(place("after"), after.ok_or("it needs a number of school days, from 0 to 190"));
+    let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
+    match (counted, after, levels) {
+        (Some(counted), Some(after), Some(levels)) => problems.or(Measure::Unresolved { counted, after, levels }),
+        _ => Err(problems),
+    }
+}
+
+fn chance(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["counts", "window", "after"], "a probability", &mut problems);
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
+    let of = match raw.of.as_deref() {
+        Some("persistent") => Ok(Limit::Persistent),
+        Some("severe") => Ok(Limit::Severe),
+        Some(other) => Err(format!("{other:?} is nothing that a chance is given for: \"persistent\" or \"severe\"")),
+        None => Err("it is missing: \"persistent\" or \"severe\"".to_owned()),
+    };
+    let of = problems.part(place("of"), of);
+    let minimum = problems.part(place("minimum"), minimum(raw));
+    let (margin, levels) = shares(raw, &levels_at, &mut problems);
+    match (of, minimum, margin, levels) {
+        (Some(of), Some(minimum), Some(margin), Some(levels)) => {
+            problems.or(Measure::Chance { of, minimum, margin, levels })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn expected(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["counts", "window", "of", "after"], "a number still to be missed", &mut problems);
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
+    let minimum = problems.part(place("minimum"), minimum(raw));
+    let margin = problems.part(place("margin"), margin_in_sessions(raw));
+    let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
+    let least = levels.as_ref().and_then(|levels| levels.iter().next());
+    if let Some((margin, (level, threshold))) = margin.zip(least).filter(|(margin, (_, least))| margin >= least) {
+        let what =
+            format!("{margin} sessions are no less than where {level} begins, {threshold}: no alert would ever clear");
+        problems.add(place("margin")(), what);
+    }
+    match (minimum, margin, levels) {
+        (Some(minimum), Some(margin), Some(levels)) => problems.or(Measure::Expected { minimum, margin, levels }),
+        _ => Err(problems),
+    }
+}
+
+fn margin_in_sessions(raw: &RawRule) -> Result<u32, String> {
+    let Some(text) = raw.margin.as_deref() else { return Ok(0) };
+    let number = text.trim().strip_suffix("sessions").and_then(|number| number.trim().parse().ok());
+    number.ok_or_else(|| format!("{text:?} is no number of sessions; write it as \"10 sessions\""))
+}
+
+fn change(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["counts", "window", "of", "after", "minimum", "margin"], "a change", &mut problems);
+    let levels = problems.take(whole_numbers(raw, levels_at, "points"));
+    problems.finish(levels.map(|levels| Measure::Change { levels }))
 }
 
 /// The codes that a rule counts.
@@ -164,20 +308,32 @@ fn possible_code(given: &toml::Value, how: &str) -> Result<Code, String> {
 
 fn run(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    let strange =
-        [("window", raw.window.is_some()), ("minimum", raw.minimum.is_some()), ("margin", raw.margin.is_some())];
-    refuse(raw, &strange, "a run of days", &mut problems);
+    refuse(raw, &["window", "minimum", "margin", "of", "after"], "a run of days", &mut problems);
     let place = || Place::new(RULES, format!("rule {:?}, counts", raw.id));
     let counted = problems.part(place, counted(raw, None));
     let levels = problems.take(whole_numbers(raw, levels_at, "school days"));
     problems.finish(counted.zip(levels).map(|(counted, levels)| Measure::Run { counted, levels }))
 }
 
+fn pattern(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["counts", "window", "of", "after", "margin"], "a pattern", &mut problems);
+    let place = || Place::new(RULES, format!("rule {:?}, minimum", raw.id));
+    let minimum = raw.minimum.and_then(|minimum| u32::try_from(minimum).ok()).filter(|least| (1..=100).contains(least));
+    let minimum = problems.part(place, minimum.ok_or("it needs a minimum of short absences, from 1 to 100"));
+    let levels = problems.take(numbers(raw, levels_at, "children (one in so many)", 1_000_000));
+    problems.finish(minimum.zip(levels).map(|(minimum, levels)| Measure::Pattern { minimum, levels }))
+}
+
 fn whole_numbers(raw: &RawRule, levels_at: &Place, of: &str) -> Result<Levels<u32>, Problems> {
+    numbers(raw, levels_at, of, 400)
+}
+
+fn numbers(raw: &RawRule, levels_at: &Place, of: &str, most: u32) -> Result<Levels<u32>, Problems> {
     levels(raw, levels_at, |value| {
         let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
-        let number = number.filter(|number| (1..=400).contains(number));
-        number.ok_or_else(|| format!("{value} is no number of {of} from 1 to 400"))
+        let number = number.filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| format!("{value} is no number of {of} from 1 to {most}"))
     })
 }
 
@@ -219,8 +375,22 @@ mod tests {
     fn the_rules_that_ship_are_sound() {
         let rules = read(crate::DEFAULT_RULES).unwrap();
         let ids: Vec<&str> = rules.rules().iter().map(|rule| rule.id.text()).collect();
-        assert_eq!(ids[..4], ["year-to-date", "term", "recent-weeks", "unauthorised-run"]);
-        assert_eq!(ids.len(), 12, "{ids:?}");
+        assert_eq!(ids[..5], ["year-to-date", "expected", "term", "recent-weeks", "change"]);
+        assert_eq!(ids.len(), 17, "{ids:?}");
+        assert!(rules.rules().iter().all(|rule| rule.source.is_some()), "each says what it rests on");
+        let alerts: Vec<&str> = rules.alerts().iter().map(|alert| alert.id.text()).collect();
+        let expected = [
+            "year-to-date",
+            "unauthorised-run",
+            "penalty-notice",
+            "illness-run",
+            "suspension-run",
+            "part-time-timetable",
+            "pattern",
+            "unresolved",
+            "unexplained-today",
+        ];
+        assert_eq!(alerts, expected);
     }
 
     #[test]
@@ -351,6 +521,55 @@ mod tests {
             let part =
                 format!("rules.toml, rule \"a\", margin: {margin} is no less than where persistent begins, 10%:");
             assert!(told.starts_with(&part) && told.ends_with("make the margin smaller"), "{told}");
+        }
+    }
+
+    #[test]
+    fn rules_of_the_forecast_and_their_fields_are_read_and_refused() {
+        let rule = |text: &str| format!("[[rule]]\nid = 'a'\ntitle = 'A'\n{text}\n");
+        let good = |text: &str| read(&rule(text)).unwrap().rules()[0].clone();
+        let expected = good("kind = 'expected'\nminimum = 10\nmargin = '8 sessions'\nlevels = { persistent = 60 }");
+        assert!(matches!(expected.measure, Measure::Expected { minimum: 10, margin: 8, .. }));
+        let chance = good("kind = 'chance'\nof = 'severe'\nminimum = 10\nlevels = { severe = '50%' }");
+        assert!(matches!(chance.measure, Measure::Chance { of: Limit::Severe, .. }));
+        let owed = "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nlevels = { at-risk = 1 }\n";
+        let owed = good(&format!(
+            "{owed}applies = {{ phases = ['primary'], year-groups = ['R', '6'], groups = ['ehcp'] }}\n\
+             severity = 'high'\nsentence = '{{counted}} owed'\nsource = ' X '"
+        ));
+        assert_eq!(owed.applies.year_groups, [YearGroup::Reception, YearGroup::Year(6)]);
+        assert_eq!((owed.severity, owed.source.as_deref()), (Severity::High, Some("X")));
+        for (text, part) in [
+            ("kind = 'expected'\nlevels = { severe = 9 }", "minimum: it needs a minimum"),
+            (
+                "kind = 'expected'\nminimum = 9\nmargin = '2%'\nlevels = { severe = 9 }",
+                "margin: \"2%\" is no number of sessions",
+            ),
+            (
+                "kind = 'expected'\nminimum = 9\nmargin = '9 sessions'\nlevels = { severe = 9 }",
+                "margin: 9 sessions are no less",
+            ),
+            (
+                "kind = 'expected'\nminimum = 9\ncounts = ['N']\nlevels = { severe = 9 }",
+                "counts: a number still to be missed has none",
+            ),
+            ("kind = 'chance'\nminimum = 9\nlevels = { severe = '9%' }", "of: it is missing"),
+            ("kind = 'chance'\nof = 'bad'\nminimum = 9\nlevels = { severe = '9%' }", "of: \"bad\" is nothing that"),
+            ("kind = 'change'\nwindow = 'term'\nlevels = { severe = 9 }", "window: a change has none"),
+            ("kind = 'unresolved'\ncounts = ['N']\nlevels = { severe = 9 }", "after: it needs a number of school days"),
+            ("kind = 'rate'\nafter = 3", "after: a rate has none"),
+            ("kind = 'change'\nlevels = { severe = 9 }\nseverity = 'urgent'", "severity: \"urgent\" is no severity"),
+            ("kind = 'change'\nlevels = { severe = 9 }\nsentence = '{name}'", "sentence: there is no figure {name}"),
+            ("kind = 'change'\nlevels = { severe = 9 }\napplies = { groups = ['x'] }", "applies: \"x\" is no group"),
+            ("kind = 'change'\nlevels = { severe = 9 }\nwith = 'b'", "rule a goes with b, and there is no such rule"),
+        ] {
+            let text = if text.starts_with("kind = 'rate'") {
+                format!("{text}\nwindow = 'term'\nminimum = 9\nlevels = {{ severe = '9%' }}")
+            } else {
+                text.to_owned()
+            };
+            let told = read(&rule(&text)).unwrap_err().to_string();
+            assert!(told.contains(part), "{part} in\n{told}");
         }
     }
 

@@ -4,8 +4,10 @@
 //! Registration) (England) Regulations 2024; "Suspension and permanent exclusion" (DfE).
 
 use attendance::calendar::{Calendar, Calendars};
+use attendance::enrolment::{Group, Groups};
 use attendance::judge::{Fold, History, Standard};
 use attendance::mark::Revision;
+use attendance::profile::Profile;
 use attendance::record::Record;
 use attendance::rule::Level::{self, AtRisk, Persistent, Severe};
 use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
@@ -29,6 +31,11 @@ fn calendars() -> Calendars {
 
 /// The level of a rule that ships, after these marks of the school days from a date on: a pair a day.
 fn level_from(rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
+    level_of(Profile::default(), rule, first, days)
+}
+
+/// The same for a child of this profile.
+fn level_of(profile: Profile, rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
     let (rules, calendars) = (policy::read_rules(policy::DEFAULT_RULES).unwrap(), calendars());
     let mut record = Record::default();
     let first = Day::parse(first).unwrap();
@@ -44,12 +51,13 @@ fn level_from(rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
         }
     }
     let year = newest.map_or(SchoolYear::beginning(2025), Session::school_year);
-    let history = History { previous: record.year(year.previous()), present: record.year(year).unwrap() };
-    let standard = Standard { rules: &rules, calendars: &calendars };
+    let history = History { previous: record.year(year.previous()), present: record.year(year).unwrap(), profile };
+    let model = policy::read_projection(None).unwrap();
+    let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
     let mut fold = Fold::default();
     fold.advance(&history, standard, |_| {});
     let place = rules.rules().iter().position(|known| known.id.text() == rule).expect(rule);
-    fold.findings(&history, standard).nth(place).unwrap().level
+    fold.levels().nth(place).unwrap()
 }
 
 fn level(rule: &str, days: &[[Code; 2]]) -> Option<Level> {
@@ -142,6 +150,33 @@ fn suspensions() {
     let year = |days| level("suspension-year", &joined(&[all(Code::E, days), vec![[Code::E, P]]]));
     assert_eq!([year(29), year(30), year(44)], [None, Some(Persistent), Some(Persistent)]);
     assert_eq!(level("suspension-year", &all(Code::E, 45)), Some(Severe));
+}
+
+/// N becomes another code at the latest five school days after the session.
+#[test]
+fn reasons_that_are_owed() {
+    let rule = "unresolved";
+    let n = [Code::N, P];
+    assert_eq!(level(rule, &joined(&[vec![n], all(P, 5)])), None, "the fifth school day after it");
+    assert_eq!(level(rule, &joined(&[vec![n], all(P, 6)])), Some(AtRisk), "the sixth");
+    assert_eq!(level(rule, &joined(&[vec![[Code::O, P]], all(P, 9)])), None, "it has become another code");
+    let over_a_weekend = joined(&[all(P, 3), vec![n], all(P, 5)]);
+    assert_eq!(level(rule, &over_a_weekend), None, "weekends are no school days");
+    let over_the_summer = level_from(rule, "2025-07-21", &joined(&[vec![n], all(P, 1)]));
+    assert_eq!(over_the_summer, None);
+}
+
+/// The worker of a child who is away without a reason is told the same day.
+#[test]
+fn unexplained_absence_of_children_with_a_worker() {
+    let of = |group| Profile { groups: Groups::NONE.with(group), ..Profile::default() };
+    let level = |profile, days: &[[Code; 2]]| level_of(profile, "unexplained-today", "2025-09-01", days);
+    for group in [Group::SocialWorker, Group::YouthJustice] {
+        assert_eq!(level(of(group), &[[P, P], [Code::N, P]]), Some(AtRisk), "{group:?}");
+        assert_eq!(level(of(group), &[[P, P], [Code::I, P]]), None, "a reason is known");
+    }
+    assert_eq!(level(of(Group::Fsm), &[[P, P], [Code::N, P]]), None);
+    assert_eq!(level(Profile::default(), &[[P, P], [Code::N, P]]), None);
 }
 
 /// Guidance, "Part-time timetables".

@@ -125,10 +125,10 @@ fn add<'a>(receivers: &mut Vec<&'a str>, more: &'a [String]) {
 mod tests {
     use super::*;
     use attendance::alert::Change;
-    use attendance::rule::Level;
+    use attendance::rule::{Level, Severity};
 
     fn facts(locality: Option<&str>, level: Level) -> Facts<'_> {
-        Facts { locality, level, rule: "year-rate", change: Change::Raised }
+        Facts { locality, level, rule: "year-rate", severity: Severity::Normal, change: Change::Raised }
     }
 
     fn route(localities: &[&str], levels: &[Level], receivers: &[&str], then: Then) -> Route {

@@ -1,7 +1,7 @@
 //! Matchers: what a route asks of a change. An empty list asks nothing.
 
 use attendance::alert::Change;
-use attendance::rule::Level;
+use attendance::rule::{Level, Severity};
 
 /// What routing knows of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +10,10 @@ pub struct Facts<'a> {
     pub locality: Option<&'a str>,
     /// The level; of a cleared or withdrawn alert the one that it had.
     pub level: Level,
-    /// The rule's id.
+    /// The rule's id: of rules that share an alert that of the first.
     pub rule: &'a str,
+    /// How much hurry it is in: of rules that share an alert the most.
+    pub severity: Severity,
     /// What happened.
     pub change: Change,
 }
@@ -25,6 +27,8 @@ pub struct Matchers {
     pub levels: Vec<Level>,
     /// One of these rules.
     pub rules: Vec<String>,
+    /// One of these severities.
+    pub severities: Vec<Severity>,
     /// One of these changes.
     pub changes: Vec<Change>,
 }
@@ -38,6 +42,8 @@ pub enum Mismatch {
     Level,
     /// Another rule.
     Rule,
+    /// Another severity.
+    Severity,
     /// Another change.
     Change,
 }
@@ -55,6 +61,9 @@ impl Matchers {
         if !named(&self.rules, facts.rule) {
             return Err(Mismatch::Rule);
         }
+        if !(self.severities.is_empty() || self.severities.contains(&facts.severity)) {
+            return Err(Mismatch::Severity);
+        }
         if !(self.changes.is_empty() || self.changes.contains(&facts.change)) {
             return Err(Mismatch::Change);
         }
@@ -66,8 +75,13 @@ impl Matchers {
 mod tests {
     use super::*;
 
-    const FACTS: Facts<'_> =
-        Facts { locality: Some("North"), level: Level::Severe, rule: "year-rate", change: Change::Raised };
+    const FACTS: Facts<'_> = Facts {
+        locality: Some("North"),
+        level: Level::Severe,
+        rule: "year-rate",
+        severity: Severity::Normal,
+        change: Change::Raised,
+    };
 
     #[test]
     fn empty_matchers_match_everything() {
@@ -85,6 +99,9 @@ mod tests {
         assert_eq!(grave.check(&Facts { level: Level::AtRisk, ..FACTS }), Err(Mismatch::Level));
         let rule = Matchers { rules: vec!["run".into()], ..Matchers::default() };
         assert_eq!(rule.check(&FACTS), Err(Mismatch::Rule));
+        let hurry = Matchers { severities: vec![Severity::High], ..Matchers::default() };
+        assert_eq!(hurry.check(&FACTS), Err(Mismatch::Severity));
+        assert_eq!(hurry.check(&Facts { severity: Severity::High, ..FACTS }), Ok(()));
         let change = Matchers { changes: vec![Change::Cleared], ..Matchers::default() };
         assert_eq!(change.check(&FACTS), Err(Mismatch::Change));
     }

@@ -8,6 +8,8 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod explain;
+mod fit;
+mod followed;
 mod import;
 mod ingest;
 mod installation;
@@ -45,7 +47,7 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Brings the database to this release and makes the topics; the first time it founds the installation.
     Migrate(migrate::Migrate),
-    /// Verifies a policy folder: authority.toml, rules.toml, schools.csv, localities.csv.
+    /// Verifies a policy folder: authority.toml, rules.toml, schools.csv, localities.csv, projection.toml.
     Check(check::Check),
     /// Puts a policy folder in force, after verifying it and telling what changes.
     Apply(apply::Apply),
@@ -73,6 +75,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// What the rules would have raised and when, from a file of registers: no broker, no database.
     Backtest(backtest::Backtest),
+    /// Derives the numbers of the forecast from past years' registers: projection.toml.
+    Fit(fit::Fit),
 }
 
 impl Earlybell {
@@ -97,6 +101,7 @@ impl Earlybell {
             Command::Explain(command) => command.run(config),
             Command::Simulate(command) => command.run(),
             Command::Backtest(command) => command.run(),
+            Command::Fit(command) => command.run(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::apply::{Applying, store_error};
 use crate::message::{OpenCases, Summary, Told};
 use attendance::alert::Change;
-use attendance::rule::Level;
+use attendance::rule::{Level, Severity};
 use routing::Facts;
 use std::collections::BTreeMap;
 use store::Tx;
@@ -45,7 +45,13 @@ impl Applying<'_> {
         let mut receivers: BTreeMap<String, BTreeMap<Option<String>, OpenCases>> = BTreeMap::new();
         for Row { locality, level, count } in rows {
             let Some(level) = u8::try_from(*level).ok().and_then(Level::from_number) else { continue };
-            let facts = Facts { locality: locality.as_deref(), level, rule: RULE, change: Change::Raised };
+            let facts = Facts {
+                locality: locality.as_deref(),
+                level,
+                rule: RULE,
+                severity: Severity::Normal,
+                change: Change::Raised,
+            };
             let decision = self.in_force.policy.notify.routes.decide(&facts);
             for receiver in decision.receivers() {
                 let places = receivers.entry((*receiver).to_owned()).or_default();

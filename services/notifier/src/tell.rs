@@ -10,7 +10,8 @@ use crate::news::{self, News};
 use crate::storm::Hour;
 use attendance::Session;
 use attendance::alert::Change;
-use attendance::rule::RuleId;
+use attendance::rule::{RuleId, Severity};
+use proto::v1::AlertChange;
 use routing::Facts;
 use std::collections::BTreeMap;
 use store::Tx;
@@ -76,8 +77,9 @@ impl Applying<'_> {
                 continue;
             }
             let decide = |locality| {
-                let (level, rule) = (change.level, change.raw.rule.as_str());
-                self.in_force.policy.notify.routes.decide(&Facts { locality, level, rule, change: change.change })
+                let (level, rule, severity) = (change.level, change.raw.rule.as_str(), self.severity(&change.raw));
+                let facts = Facts { locality, level, rule, severity, change: change.change };
+                self.in_force.policy.notify.routes.decide(&facts)
             };
             let now = decide(case.locality.as_deref());
             // Who had the case hears that it is gone.
@@ -98,6 +100,13 @@ impl Applying<'_> {
             }
         }
         groups
+    }
+
+    /// How much hurry a change is in: the most of the rules that have reached a level.
+    fn severity(&self, raw: &AlertChange) -> Severity {
+        let rules = raw.evidence.iter().flat_map(|evidence| &evidence.rules).chain([&raw.rule]);
+        let known = |name: &String| self.in_force.policy.rules.rule(&RuleId::parse(name).ok()?);
+        rules.filter_map(known).map(|rule| rule.severity).max().unwrap_or_default()
     }
 
     fn news(&self, change: &Checked) -> News {
@@ -150,7 +159,9 @@ impl Applying<'_> {
 
     fn said(&self, change: &Checked) -> Said {
         let raw = &change.raw;
-        let title = RuleId::parse(&raw.rule).ok().and_then(|id| self.in_force.policy.rules.rule(&id));
+        // The rule that speaks for the alert; of a release before there were several only the alert's own.
+        let speaks = raw.evidence.as_ref().and_then(|evidence| evidence.rules.first()).unwrap_or(&raw.rule);
+        let title = RuleId::parse(speaks).ok().and_then(|id| self.in_force.policy.rules.rule(&id));
         Said {
             alert: change.alert_id.clone(),
             version: raw.version,

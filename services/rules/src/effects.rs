@@ -6,6 +6,7 @@ use crate::place;
 use crate::pupil::{PublishedAlert, Pupil, Wanted};
 use attendance::alert::Change;
 use attendance::evidence::Evidence;
+use attendance::forecast::{Foreseen, Interval};
 use attendance::judge::Measured;
 use attendance::rate::Counts;
 use attendance::{Session, Upn};
@@ -147,15 +148,20 @@ fn change_number(change: Change) -> v1::Change {
 }
 
 fn raw_evidence(evidence: &Evidence) -> v1::Evidence {
-    let (Counts { possible, authorised, unauthorised }, counted, run_days) = match evidence.measured {
+    let (Counts { possible, authorised, unauthorised }, counted, run_days) = match evidence.said.measured {
         Measured::Rate(window) | Measured::Sessions(window) => (window.counts, window.counted, 0),
         Measured::Run { days, .. } => (evidence.year_to_date, 0, days),
+        Measured::Unresolved { sessions, .. } => (evidence.year_to_date, sessions, 0),
+        Measured::Change { missed, .. } => (evidence.year_to_date, missed, 0),
+        Measured::Pattern { found, counts } => (counts, found.map_or(0, |found| found.fitting), 0),
+        Measured::Chance { counts, .. } | Measured::Expected { counts, .. } => (counts, counts.absent(), 0),
     };
     let strip = evidence.strip.iter().map(|mark| v1::StripMark {
         session: mark.session.number(),
         school_urn: mark.school.map_or(0, attendance::Urn::number),
         code: mark.code.number().into(),
     });
+    let said = std::iter::once(&evidence.said).chain(&evidence.also);
     v1::Evidence {
         possible,
         authorised,
@@ -164,5 +170,17 @@ fn raw_evidence(evidence: &Evidence) -> v1::Evidence {
         run_days,
         spells: evidence.spells,
         strip: strip.collect(),
+        rules: said.filter_map(|said| said.rule.as_ref()).map(|rule| rule.text().to_owned()).collect(),
+        foreseen: evidence.foreseen.as_ref().map(raw_foreseen),
+    }
+}
+
+fn raw_foreseen(foreseen: &Foreseen) -> v1::Foreseen {
+    let range = |value: f64, of: Interval| v1::Range { value, low: of.low, high: of.high };
+    v1::Foreseen {
+        persistent: Some(range(foreseen.outlook.persistent, foreseen.persistent)),
+        severe: Some(range(foreseen.outlook.severe, foreseen.severe)),
+        missed: Some(range(foreseen.outlook.missed, foreseen.missed)),
+        rest: foreseen.rest,
     }
 }

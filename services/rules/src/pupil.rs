@@ -6,6 +6,7 @@ use attendance::enrolment::{Roster, RosterEntry};
 use attendance::evidence::Evidence;
 use attendance::judge::{Finding, Fold, History};
 use attendance::mark::Revision;
+use attendance::profile::Profile;
 use attendance::record::{Applied, Record, YearRecord};
 use attendance::rule::{Level, RuleId};
 use attendance::{Day, Mark, SchoolYear, Session, Upn, Urn};
@@ -78,12 +79,20 @@ pub(crate) enum Unwritten {
     Yes,
 }
 
-/// A fold holds for a school year and a rule set.
+/// A fold holds for a school year, a rule set and a profile.
 #[derive(Debug)]
 struct CachedFold {
     year: SchoolYear,
     rule_set: i64,
+    profile: Profile,
+    /// As of which day and school the profile is that of the roster; none where another roster came.
+    profile_at: Option<(Day, Option<Urn>)>,
     fold: Fold,
+}
+
+/// The day and school of the newest session, which a profile depends on beside the roster.
+fn profile_place(present: &YearRecord) -> Option<(Day, Option<Urn>)> {
+    present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)))
 }
 
 impl Pupil {
@@ -109,6 +118,9 @@ impl Pupil {
     pub(crate) fn enrol(&mut self, entry: RosterEntry) {
         self.roster.apply(entry);
         self.roster_unwritten = Unwritten::Yes;
+        if let Some(cached) = &mut self.fold {
+            cached.profile_at = None;
+        }
     }
 
     /// What is wanted and not yet published, for a school year; `place` is where the child is, nothing where that
@@ -123,24 +135,33 @@ impl Pupil {
         let Some(present) = self.record.year(year) else {
             return Vec::new();
         };
-        let history = History { previous: self.record.year(year.previous()), present };
-        let fresh = || Box::new(CachedFold { year, rule_set: in_force.version, fold: Fold::default() });
         let mut cached = self.fold.take().filter(|fold| fold.year == year && fold.rule_set == in_force.version);
+        let profile_at = profile_place(present);
+        let known = cached.as_ref().filter(|cached| cached.profile_at == profile_at).map(|cached| cached.profile);
+        let profile = known.unwrap_or_else(|| in_force.policy.profile(&self.roster, present));
+        let history = History { previous: self.record.year(year.previous()), present, profile };
+        let fresh =
+            || Box::new(CachedFold { year, rule_set: in_force.version, profile, profile_at, fold: Fold::default() });
         let cached_fold = cached.get_or_insert_with(fresh);
-        cached_fold.fold.advance(&history, in_force.standard(), |_| {});
+        cached_fold.profile_at = profile_at;
+        if cached_fold.profile != profile {
+            cached_fold.profile = profile;
+            cached_fold.fold.reset();
+        }
+        let (fold, standard) = (&mut cached_fold.fold, in_force.standard());
+        fold.advance(&history, standard, |_| {});
         let mut wanted = Vec::new();
-        let rules = in_force.policy.rules.rules();
-        for (finding, rule) in cached_fold.fold.findings(&history, in_force.standard()).zip(rules) {
-            let published = self.published.iter().find(|held| held.year == year && held.rule == rule.id);
+        for (finding, alert) in fold.findings(&history, standard).zip(standard.rules.alerts()) {
+            let published = self.published.iter().find(|held| held.year == year && held.rule == alert.id);
             let difference = difference(published.map(|held| &held.published), &finding, direction);
             // An alert that nothing else is said of goes along with a child that has moved.
             let elsewhere = published.filter(|held| !place.is_empty() && held.place != place);
             if let Some(difference) = difference.or_else(|| moved(&elsewhere?.published)) {
-                let evidence = Evidence::of(&finding, &history);
-                wanted.push(Wanted { year, rule: rule.id.clone(), difference, evidence });
+                let evidence = Evidence::of(&finding, alert, fold, &history, standard);
+                wanted.push(Wanted { year, rule: alert.id.clone(), difference, evidence });
             }
         }
-        wanted.extend(self.of_rules_no_more(year, in_force, &history));
+        wanted.extend(self.of_rules_no_more(year, in_force, present));
         self.fold = cached;
         wanted
     }
@@ -161,19 +182,18 @@ impl Pupil {
         let wanted = open.filter_map(|held| {
             let difference = year_ended(&held.published)?;
             let empty = YearRecord::new(held.year);
-            let history = History { previous: None, present: self.record.year(held.year).unwrap_or(&empty) };
-            let evidence = Evidence::of(&Finding::NONE, &history);
+            let evidence = Evidence::bare(self.record.year(held.year).unwrap_or(&empty));
             Some(Wanted { year: held.year, rule: held.rule.clone(), difference, evidence })
         });
         wanted.collect()
     }
 
     /// A rule that the policy took out holds no alert: what it had raised is withdrawn.
-    fn of_rules_no_more(&self, year: SchoolYear, in_force: &InForce, history: &History<'_>) -> Vec<Wanted> {
-        let gone = |held: &&PublishedAlert| held.year == year && in_force.policy.rules.rule(&held.rule).is_none();
+    fn of_rules_no_more(&self, year: SchoolYear, in_force: &InForce, present: &YearRecord) -> Vec<Wanted> {
+        let gone = |held: &&PublishedAlert| held.year == year && in_force.policy.rules.alert(&held.rule).is_none();
         let withdrawn = self.published.iter().filter(gone).filter_map(|held| {
             let difference = difference(Some(&held.published), &Finding::NONE, Direction::DownOnly)?;
-            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::of(&Finding::NONE, history) })
+            Some(Wanted { year, rule: held.rule.clone(), difference, evidence: Evidence::bare(present) })
         });
         withdrawn.collect()
     }

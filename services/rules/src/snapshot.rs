@@ -5,7 +5,7 @@ use crate::memory::{Memory, Named};
 use crate::pupil::PublishedAlert;
 use attendance::alert::{Change, Direction};
 use attendance::enrolment::Roster;
-use attendance::judge::{Finding, Fold, History};
+use attendance::judge::{Fold, History};
 use attendance::record::Record;
 use attendance::{SchoolYear, Upn};
 use installation::InForce;
@@ -188,10 +188,21 @@ impl Snapshot {
     }
 }
 
-/// What each rule finds for a pupil's school year, in the order of the rules; none where there is no mark of it.
-pub fn findings(record: &Record, year: SchoolYear, in_force: &InForce) -> Option<Vec<Finding>> {
-    let history = History { previous: record.year(year.previous()), present: record.year(year)? };
+/// A pupil's school year as the rules in force judge it.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    /// What is judged.
+    pub history: History<'a>,
+    /// The rules' states.
+    pub fold: Fold,
+}
+
+/// A pupil's school year, judged; none where there is no mark of it.
+pub fn findings<'a>(record: &'a Record, roster: &Roster, year: SchoolYear, in_force: &InForce) -> Option<Findings<'a>> {
+    let present = record.year(year)?;
+    let profile = in_force.policy.profile(roster, present);
+    let history = History { previous: record.year(year.previous()), present, profile };
     let mut fold = Fold::default();
     fold.advance(&history, in_force.standard(), |_| {});
-    Some(fold.findings(&history, in_force.standard()).collect())
+    Some(Findings { history, fold })
 }

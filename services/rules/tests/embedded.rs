@@ -1,8 +1,7 @@
 //! The whole service on embedded parts: librdkafka's own Kafka and SQLite. What it stores and publishes is what
 //! `backtest` finds, and a second run takes over where the first ended.
 
-use attendance::backtest::{Known, Newest, pupil};
-use attendance::judge::Standard;
+use attendance::backtest::{Asked, Known, Newest, Unknown, pupil};
 use attendance::mark::Revision;
 use attendance::{Code, Day, Half, Mark, SchoolYear, Session, Upn, Urn};
 use installation::Parts;
@@ -29,6 +28,7 @@ fn files() -> Files {
         rules: policy::DEFAULT_RULES.to_owned(),
         schools: "URN,EstablishmentName\n900001,Hill School\n".to_owned(),
         localities: "URN,locality\n900001,North\n".to_owned(),
+        projection: None,
     }
 }
 
@@ -115,7 +115,7 @@ async fn on_embedded_parts_records_and_alerts_are_backtests() {
 
 async fn check(store: &Store, sessions: &[Session]) {
     let (policy, _) = Policy::read(&files()).unwrap();
-    let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+    let standard = policy.standard();
     let newest = Newest::of(sessions.iter().map(|session| (session.begins().plus_micros(1), *session)));
     let mut alerts = 0;
     for upn in pupils() {
@@ -132,7 +132,8 @@ async fn check(store: &Store, sessions: &[Session]) {
             })
             .collect();
         let year = SchoolYear::beginning(2025);
-        let expected = pupil(&mut marks, year, standard, &newest, |_| None).unwrap();
+        let asked = Asked { year, newest: &newest, evenings: &[] };
+        let expected = pupil(&mut marks, asked, standard, &Unknown).unwrap();
         let number = i64::try_from(upn.number()).unwrap();
         let row = record::load(store, number, 2025).await.unwrap().unwrap();
         assert_eq!(proto::year_from_bytes(year, &row.body).unwrap().counts(), expected.counts);

@@ -6,7 +6,7 @@ use crate::dice::{Dice, Purpose};
 use crate::enrolments::{Enrolment, enrol};
 use crate::pupils::Pupil;
 use crate::schools::{self, School};
-use crate::types::Phase;
+use attendance::Phase;
 
 /// The first pupil's number: UPN `R900001000001`.
 const FIRST_PUPIL: u32 = 1_000_001;

@@ -8,7 +8,7 @@ use crate::dice::{Dice, Purpose};
 use crate::model;
 use crate::pupils::Pupil;
 use crate::schools::School;
-use crate::types::Phase;
+use attendance::Phase;
 
 /// Kind of enrolment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@
 //! "Dorset row" below is Dorset's row of the phase in the DfE's daily series of 2025/26 (`dfe_attendance_2025_26.csv`), "bands"
 //! is `dfe_absence_bands.csv`; fitted means: by running the model and comparing.
 
-use crate::types::Phase;
 use attendance::Code;
+use attendance::Phase;
 
 /// Standard deviation of a rank's part that brothers and sisters share; judgement. Lasting and yearly parts are the phase's.
 pub(crate) const HOUSEHOLD: f64 = 0.35;

@@ -4,7 +4,8 @@
 use crate::calendar::{days_between, is_weekend, plus};
 use crate::county::County;
 use crate::schools::School;
-use crate::types::{Locality, Phase};
+use crate::types::Locality;
+use attendance::Phase;
 
 /// A file of the policy folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

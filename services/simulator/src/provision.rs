@@ -6,8 +6,8 @@ use jiff::civil::{Date, Weekday, date};
 use crate::dice::{Dice, Purpose};
 use crate::model::PhaseModel;
 use crate::truth::Cell;
-use crate::types::Phase;
 use attendance::Code;
+use attendance::Phase;
 
 /// A school's own year.
 pub(crate) struct SchoolPlan {

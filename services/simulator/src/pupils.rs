@@ -8,7 +8,8 @@ use crate::dice::{Dice, Purpose};
 use crate::model;
 use crate::names;
 use crate::schools::School;
-use crate::types::{Locality, Phase};
+use crate::types::Locality;
+use attendance::Phase;
 use attendance::Upn;
 
 /// Groups that the authority watches.

@@ -4,7 +4,8 @@ use jiff::civil::{Date, date};
 
 use crate::dice::{Dice, Purpose};
 use crate::names;
-use crate::types::{Locality, Phase};
+use crate::types::Locality;
+use attendance::Phase;
 
 /// The first URN.
 pub const FIRST_URN: u32 = 900_001;

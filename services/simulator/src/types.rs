@@ -1,34 +1,9 @@
-//! The simulator's own small types: phase, locality, mark, register, sending. Codes, UPNs and halves of a day are the domain's.
+//! The simulator's own small types: locality, mark, register, sending. Codes, UPNs, phases and halves of a day are the domain's.
 //! Takes and keeps nothing; what schools and pupils are is in `schools` and `pupils`.
 
 use attendance::{Code, Half, Upn};
 use jiff::Timestamp;
 use jiff::civil::Date;
-
-/// The phase of a school, as the published figures divide them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Reception to year 6.
-    Primary,
-    /// Years 7 to 11.
-    Secondary,
-    /// Reception to year 11.
-    Special,
-}
-
-impl Phase {
-    /// All phases.
-    pub const ALL: [Self; 3] = [Self::Primary, Self::Secondary, Self::Special];
-
-    /// First and last year group; 0 is reception.
-    pub const fn year_groups(self) -> (u8, u8) {
-        match self {
-            Self::Primary => (0, 6),
-            Self::Secondary => (7, 11),
-            Self::Special => (0, 11),
-        }
-    }
-}
 
 /// A locality, with its team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

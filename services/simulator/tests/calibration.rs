@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
+use attendance::Phase;
 use attendance::{Code, Meaning};
 use simulator::schools::School;
 use simulator::truth::Cell;
-use simulator::types::Phase;
 use simulator::{County, Options, Truth};
 
 /// One enrolment's year.

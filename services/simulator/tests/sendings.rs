@@ -200,6 +200,7 @@ fn the_policy_is_sound_and_its_calendar_is_that_of_the_county() {
         rules: policy::DEFAULT_RULES.to_owned(),
         schools: text("schools.csv"),
         localities: text("localities.csv"),
+        projection: None,
     };
     let (policy, warnings) = policy::Policy::read(&files).unwrap();
     assert_eq!(warnings, []);

@@ -3,7 +3,8 @@
 use crate::county::County;
 use crate::ground::{EVENTS, Ground, Rules};
 use anyhow::Context;
-use attendance::judge::{Fold, History, Standard};
+use attendance::judge::{Fold, History};
+use attendance::profile::Profile;
 use attendance::record::Record;
 use attendance::{Mark, Upn};
 use policy::Policy;
@@ -70,7 +71,7 @@ pub(crate) struct Folded {
 /// Decodes, folds and judges in one thread, each pupil once a session.
 pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<Folded> {
     let (policy, _) = Policy::read(&rules.policy(county)).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+    let standard = policy.standard();
     let mut slices = Vec::new();
     for (number, session) in (0..).zip(county.sessions()?) {
         slices.extend(county.messages(number, session, EVENTS).into_iter().map(|message| message.payload));
@@ -85,7 +86,7 @@ pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<Folded> {
                 let pupil = pupils.entry(upn).or_default();
                 pupil.record.apply(&Mark { upn, school: part.school, session: part.session, revision });
                 let Some(present) = pupil.record.year(part.session.school_year()) else { continue };
-                let history = History { previous: None, present };
+                let history = History { previous: None, present, profile: Profile::default() };
                 pupil.fold.advance(&history, standard, |_| {});
                 levels += u64::from(pupil.fold.findings(&history, standard).any(|finding| finding.level.is_some()));
             }

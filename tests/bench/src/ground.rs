@@ -51,6 +51,7 @@ impl Rules {
             rules: if self == Self::One { rule } else { policy::DEFAULT_RULES.to_owned() },
             schools: lines("URN,EstablishmentName", county.schools().map(|urn| format!("{urn},School {urn}"))),
             localities: lines("URN,locality", county.schools().map(|urn| format!("{urn},North"))),
+            projection: None,
         }
     }
 }
@@ -84,7 +85,7 @@ impl Ground {
     pub(crate) async fn install(&self, county: &County, rules: Rules) -> anyhow::Result<(String, PathBuf)> {
         let database = self.postgres.create_database().await?;
         let folder = tempfile::tempdir_in(self.folder.path())?.keep();
-        let Files { authority, rules, schools, localities } = rules.policy(county);
+        let Files { authority, rules, schools, localities, projection: _ } = rules.policy(county);
         for (name, text) in Files::NAMES.into_iter().zip([authority, rules, schools, localities]) {
             fs::write(folder.join(name), text)?;
         }

@@ -42,6 +42,7 @@ static OUTSIDE: LazyLock<Outside> = LazyLock::new(|| {
         rules: policy::DEFAULT_RULES.to_owned(),
         schools: "URN,EstablishmentName\n900001,One\n".to_owned(),
         localities: "URN,locality\n900001,North\n".to_owned(),
+        projection: None,
     };
     let (policy, _) = Policy::read(&files).unwrap_or_else(|problems| panic!("the targets' own policy: {problems}"));
     let now = Timestamp::parse("2025-10-01T12:00:00Z").unwrap_or_else(|error| panic!("{error}"));
@@ -115,7 +116,7 @@ pub fn rosters(bytes: &[u8]) {
     assert_eq!(proto::roster_from_bytes(&proto::roster_to_bytes(&roster)).as_ref(), Ok(&roster));
 }
 
-/// Policies: the four files with a NUL between them. What is refused is told with its place.
+/// Policies: the files with a NUL between them, the fifth or none. What is refused is told with its place.
 ///
 /// # Panics
 ///
@@ -124,7 +125,8 @@ pub fn policies(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut texts = text.split('\0').map(str::to_owned);
     let mut next = || texts.next().unwrap_or_default();
-    let files = Files { authority: next(), rules: next(), schools: next(), localities: next() };
+    let (authority, rules, schools, localities) = (next(), next(), next(), next());
+    let files = Files { authority, rules, schools, localities, projection: texts.next() };
     match Policy::read(&files) {
         Ok((_, warnings)) => drop(warnings.iter().map(ToString::to_string).collect::<Vec<_>>()),
         Err(problems) => assert!(!problems.to_string().is_empty()),

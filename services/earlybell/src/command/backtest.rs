@@ -1,8 +1,10 @@
 //! `earlybell backtest`: registers from a file through the same record, judge and differences as the services.
 
-mod apart;
+pub(crate) mod apart;
+mod calibration;
 pub(crate) mod judged;
 pub(crate) mod read;
+mod report;
 mod summary;
 mod worth;
 pub(crate) mod write;
@@ -10,9 +12,9 @@ mod year;
 
 use crate::command::check;
 use anyhow::{Context, anyhow};
-use attendance::SchoolYear;
 use attendance::judge::Standard;
 use attendance::rule::RuleSet;
+use attendance::{Day, SchoolYear};
 use clap::Args;
 use ingest::validate::Admission;
 use policy::{Files, Policy};
@@ -47,9 +49,20 @@ pub(crate) struct Backtest {
     /// Writes a line a pupil: upn, possible, absent, authorised, unauthorised, rate (0 to 1), status.
     #[arg(long, value_name = "OUT.csv")]
     records: Option<PathBuf>,
-    /// Writes a line an alert change: date, session, `upn`, `school_urn`, rule, level, change, rate (0 to 1).
+    /// Writes a line an alert change: date, session, `upn`, `school_urn`, rule, level, change, rate (0 to 1), probability (of persistent
+    /// absence at the year's end, 0 to 1), `expected_missed` (sessions still to be missed), urgency (the same, whole).
     #[arg(long, value_name = "OUT.csv")]
     alerts: Option<PathBuf>,
+    /// The day on whose evening `--list` ranks the pupils, as it was known then.
+    #[arg(long, value_name = "DATE", requires = "list", value_parser = |text: &str| Day::parse(text))]
+    as_of: Option<Day>,
+    /// Writes the ranked list of the day that `--as-of` names, the most urgent first, a line a pupil: `upn`, `school_urn`, possible,
+    /// absent, rate, `probability_persistent`, `probability_severe`, `expected_missed`, urgency.
+    #[arg(long, value_name = "OUT.csv", requires = "as_of")]
+    list: Option<PathBuf>,
+    /// Writes the summary as one HTML page with pictures, which needs nothing else.
+    #[arg(long, value_name = "OUT.html")]
+    html: Option<PathBuf>,
     /// Writes the refused rows, each with its line, the reason and what to do.
     #[arg(long, value_name = "OUT.csv")]
     rejected: Option<PathBuf>,
@@ -82,10 +95,17 @@ impl Backtest {
             (None, Some(policy)) => policy.rules.clone(),
             (None, None) => policy::read_rules(policy::DEFAULT_RULES)?,
         };
-        let mut judge = |rules: &RuleSet| {
-            judged::judge(&mut input, year, Standard { rules, calendars: &calendars }, refused.clone())
+        let model = match &policy {
+            Some(policy) => policy.model.clone(),
+            None => policy::read_projection(None)?,
         };
-        let judged = judge(&rules)?;
+        let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
+        let bench = judged::Bench { standard, policy: policy.as_ref() };
+        if let (Some(day), Some(path)) = (self.as_of, &self.list) {
+            let standings = judged::standings(&mut input, day, bench)?;
+            write::list(path, standings).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let judged = judged::judge(&mut input, year, bench, refused.clone())?;
         if let Some(path) = &self.records {
             write::records(path, &judged).with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -95,8 +115,12 @@ impl Backtest {
         let mut summary = summary::Summary::of(&judged, Rules { rules: &rules, policy: policy.as_ref() });
         drop(judged);
         if let (Some(path), Some(other)) = (&self.compare, &other) {
-            let judged = judge(other)?;
+            let standard = Standard { rules: other, ..standard };
+            let judged = judged::judge(&mut input, year, judged::Bench { standard, ..bench }, refused)?;
             summary.compare(path, summary::Summary::of(&judged, Rules { rules: other, policy: policy.as_ref() }));
+        }
+        if let Some(path) = &self.html {
+            report::write(path, &summary)?;
         }
         if self.json {
             println!("{}", serde_json::to_string(&summary)?);
@@ -109,7 +133,7 @@ impl Backtest {
     fn inputs(&self) -> Vec<apart::Named> {
         let registers = self.registers.iter().map(|path| ("--registers", path.clone()));
         let pupils = self.pupils.iter().map(|path| ("--pupils", path.clone()));
-        let policy = self.policy.iter().flat_map(|folder| Files::NAMES.map(|name| ("--policy", folder.join(name))));
+        let policy = self.policy.iter().flat_map(|folder| Files::ALL_NAMES.map(|name| ("--policy", folder.join(name))));
         let rules = self.rules.iter().map(|path| ("--rules", path.clone()));
         let other = self.compare.iter().map(|path| ("--compare", path.clone()));
         registers.chain(pupils).chain(policy).chain(rules).chain(other).collect()
@@ -117,7 +141,8 @@ impl Backtest {
 
     fn outputs(&self) -> Vec<apart::Named> {
         let options = [("--records", &self.records), ("--alerts", &self.alerts), ("--rejected", &self.rejected)];
-        options.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))).collect()
+        let options = options.into_iter().chain([("--list", &self.list), ("--html", &self.html)]);
+        options.filter_map(|(option, path)| Some((option, path.clone()?))).collect()
     }
 }
 

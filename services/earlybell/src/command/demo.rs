@@ -13,7 +13,6 @@ use super::backtest::read::Input;
 use super::backtest::write::Refused;
 use crate::sender::{self, Sender};
 use anyhow::{Context, anyhow, bail};
-use attendance::judge::Standard;
 use check::Found;
 use clap::Args;
 use ground::Ground;
@@ -220,8 +219,8 @@ impl Player {
         let found = match input.last_year() {
             Some(year) => {
                 let policy = &self.ground.policy;
-                let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
-                let expected = judged::judge(&mut input, year, standard, Refused::default())?;
+                let bench = judged::Bench { standard: policy.standard(), policy: Some(policy) };
+                let expected = judged::judge(&mut input, year, bench, Refused::default())?;
                 check::check(&self.ground, &expected).await?
             }
             // Ended before the first day.

@@ -4,14 +4,16 @@ use super::installation::{Actor, block_on, clock, connection, founded, settings,
 use ::installation::InForce;
 use anyhow::bail;
 use attendance::code::CodeSet;
-use attendance::evidence::{Evidence, strip_text};
+use attendance::enrolment::Roster;
+use attendance::evidence::{Evidence, expected, strip_text};
+use attendance::forecast::{Foreseen, Interval, foresee};
 use attendance::judge::{Finding, History, InWindow, Measured};
-use attendance::rate::Status;
+use attendance::rate::{Counts, Status};
 use attendance::record::Record;
-use attendance::rule::{Levels, Measure, Rule, Window};
+use attendance::rule::{Level, Levels, Measure, Rule, Window};
 use attendance::{Day, SchoolYear, Upn};
 use clap::Args;
-use rules::snapshot::{Snapshot, findings};
+use rules::snapshot::{Findings, Snapshot, findings};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,18 +55,18 @@ impl Explain {
             let school = roster.school(year.last_day());
             let enrolled = school.map_or_else(|| "not on roster".to_owned(), |urn| format!("school {urn}"));
             println!("roster       {enrolled}");
-            show(record, year, &in_force, &alerts);
+            show((record, roster), year, &in_force, &alerts);
             Ok(ExitCode::SUCCESS)
         })
     }
 }
 
-fn show(record: &Record, year: SchoolYear, in_force: &InForce, alerts: &[PublishedRow]) {
-    let (Some(present), Some(findings)) = (record.year(year), findings(record, year, in_force)) else {
+fn show((record, roster): (&Record, &Roster), year: SchoolYear, in_force: &InForce, alerts: &[PublishedRow]) {
+    let Some(Findings { history, fold }) = findings(record, roster, year, in_force) else {
         println!("no mark in {year}");
         return;
     };
-    let counts = present.counts();
+    let counts = history.present.counts();
     let (absent, possible) = (counts.absent(), counts.possible);
     println!(
         "year so far  missed {absent} of {possible} sessions ({}), {}",
@@ -72,24 +74,64 @@ fn show(record: &Record, year: SchoolYear, in_force: &InForce, alerts: &[Publish
         Status::of(counts).text()
     );
     println!("             {} authorised, {} unauthorised", counts.authorised, counts.unauthorised);
+    enrolments(&history);
+    let evidence = Evidence::bare(history.present);
+    println!("             spells of absence: {}", evidence.spells);
+    println!("newest marks {}", strip_text(&evidence.strip));
+    let standard = in_force.standard();
+    if let Some(foreseen) = foresee(&history, standard) {
+        outlook(&foreseen);
+    }
     println!("judged by    rule set {}", in_force.version);
-    let history = History { previous: record.year(year.previous()), present };
-    for (rule, finding) in in_force.policy.rules.rules().iter().zip(&findings) {
-        println!("\n{} ({})", rule.title, rule.id);
-        println!("  {}", state(finding));
-        println!("  {}", why(rule, finding));
+    let rules = standard.rules.rules();
+    for (finding, alert) in fold.findings(&history, standard).zip(standard.rules.alerts()) {
+        let Some(first) = alert.rules.first().and_then(|place| rules.get(*place)) else { continue };
+        println!("\n{} ({})", first.title, alert.id);
+        println!("  {}", state(&finding));
         let published = alerts
             .iter()
-            .find(|row| row.rule == rule.id.text() && row.school_year == year.first_calendar_year() && row.level > 0);
+            .find(|row| row.rule == alert.id.text() && row.school_year == year.first_calendar_year() && row.level > 0);
         if let Some(row) = published {
             println!("  told to the team: episode {}, change {}", row.episode, row.version);
         }
+        let levels: Vec<Option<Level>> = fold.levels().collect();
+        for place in &alert.rules {
+            let (Some(rule), Some(level)) = (rules.get(*place), levels.get(*place)) else { continue };
+            let level = level.map_or("-", Level::text);
+            let who = if rule.applies.to(&history.profile) { "" } else { "; not for this child" };
+            let why = why(rule, &fold.measured(*place, &history, standard), counts);
+            println!("  {:<20} {level:<10} {why}{who}", rule.id.text());
+        }
     }
-    if let Some(finding) = findings.first() {
-        let evidence = Evidence::of(finding, &history);
-        println!("\nspells of absence  {}", evidence.spells);
-        println!("newest marks       {}", strip_text(&evidence.strip));
+}
+
+/// Official figures are an enrolment's; the child's are those of all schools together.
+fn enrolments(history: &History<'_>) {
+    let schools = history.present.schools();
+    if schools.len() < 2 {
+        return;
     }
+    for school in schools {
+        let mut counts = Counts::default();
+        let of_school = history.present.entries().filter(|entry| history.present.school(*entry) == Some(*school));
+        of_school.for_each(|entry| counts.add(entry.revision.code.meaning()));
+        let (absent, possible, rate) = (counts.absent(), counts.possible, counts.absence().percent());
+        println!("             at school {school}: missed {absent} of {possible} ({rate})");
+    }
+}
+
+fn outlook(foreseen: &Foreseen) {
+    let Foreseen { outlook, persistent, severe, missed, rest } = foreseen;
+    let range = |of: &Interval| format!("{:.0}% to {:.0}%", of.low * 100.0, of.high * 100.0);
+    println!("to come      {}", expected(foreseen.urgency()));
+    println!("             {:.0} to {:.0} of {rest} sessions in 8 of 10 cases", missed.low, missed.high);
+    println!(
+        "             chance to end at 10% or more {:.0}% ({}), at 50% or more {:.0}% ({})",
+        outlook.persistent * 100.0,
+        range(persistent),
+        outlook.severe * 100.0,
+        range(severe)
+    );
 }
 
 fn state(finding: &Finding) -> String {
@@ -100,23 +142,48 @@ fn state(finding: &Finding) -> String {
     }
 }
 
-fn why(rule: &Rule, finding: &Finding) -> String {
-    match (&rule.measure, finding.measured) {
+fn why(rule: &Rule, measured: &Measured, year: Counts) -> String {
+    let short = |possible: u32, minimum: u32| {
+        if possible < minimum { format!("; not judged below {minimum} possible sessions") } else { String::new() }
+    };
+    match (&rule.measure, measured) {
         (Measure::Rate { window, minimum, levels, .. }, Measured::Rate(found)) => {
-            let short = if found.counts.possible < *minimum {
-                format!("; not judged below {minimum} possible sessions")
-            } else {
-                String::new()
-            };
+            let short = short(found.counts.possible, *minimum);
             let (possible, percent) = (found.counts.possible, found.rate().percent());
-            format!("{} of {possible} {} ({percent}); {}{short}", counted(&found), within(*window, &found), at(levels))
+            format!("{} of {possible} {} ({percent}); {}{short}", counted(found), within(*window, found), at(levels))
         }
         (Measure::Sessions { window, levels, .. }, Measured::Sessions(found)) => {
-            format!("{} sessions {}; {}", counted(&found), within(*window, &found), at(levels))
+            format!("{} sessions {}; {}", counted(found), within(*window, found), at(levels))
         }
         (Measure::Run { levels, .. }, Measured::Run { of, days, from }) => {
             let from = from.map(|day: Day| format!(" since {day}")).unwrap_or_default();
             format!("{days} school days in a row of {of}{from}; {}", at(levels))
+        }
+        (Measure::Unresolved { levels, .. }, Measured::Unresolved { of, sessions, after }) => {
+            format!("{sessions} sessions marked {of} {after} school days later or more; {}", at(levels))
+        }
+        (Measure::Chance { minimum, levels, .. }, Measured::Chance { of, chance, .. }) => {
+            let short = short(year.possible, *minimum);
+            format!("chance to end the year {} absent {chance}; {}{short}", of.text(), at(levels))
+        }
+        (Measure::Expected { minimum, levels, .. }, Measured::Expected { missed, rest, .. }) => {
+            let short = short(year.possible, *minimum);
+            format!("about {missed} of {rest} sessions to come; {}{short}", at(levels))
+        }
+        (Measure::Pattern { minimum, levels }, Measured::Pattern { found, .. }) => match found {
+            Some(found) => {
+                let few = if found.of < *minimum {
+                    format!("; not judged below {minimum} short absences")
+                } else {
+                    String::new()
+                };
+                let (fitting, of, one_in) = (found.fitting, found.of, found.one_in);
+                format!("{fitting} of {of} {}, one in {one_in} by chance; {}{few}", found.pattern.text(), at(levels))
+            }
+            None => "no short absence".to_owned(),
+        },
+        (Measure::Change { levels }, Measured::Change { sum, missed, newest, .. }) => {
+            format!("{sum} points, missed {missed} of the last {newest} sessions; {}", at(levels))
         }
         _ => String::new(),
     }

@@ -30,6 +30,10 @@ pub(crate) struct Simulate {
     /// With --to: school days a second; without it as fast as they are taken.
     #[arg(long, value_name = "N", requires = "to", value_parser = sender::speed)]
     speed: Option<f64>,
+    /// Writes the registers of the school year before here, as history: then the county of --year is that of the year before, a year
+    /// older.
+    #[arg(long, value_name = "EARLIER.csv", conflicts_with = "to")]
+    earlier: Option<PathBuf>,
     /// Writes the roster here.
     #[arg(long, value_name = "FILE.csv")]
     pupils_out: Option<PathBuf>,
@@ -41,7 +45,7 @@ pub(crate) struct Simulate {
 }
 
 /// Which county.
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Size {
     /// The same seed gives the same county, everywhere.
     #[arg(long, default_value_t = 1)]
@@ -75,7 +79,15 @@ impl Size {
 
 impl Simulate {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let county = self.county.county()?;
+        let county = match &self.earlier {
+            Some(path) => {
+                let before = Size { year: self.county.year - 1, ..self.county }.county()?;
+                write_registers_csv(Stream::new(&before, &Truth::new(&before)), create(path)?)
+                    .with_context(|| cannot(path))?;
+                before.next_year()?
+            }
+            None => self.county.county()?,
+        };
         if let Some(folder) = &self.policy_out {
             write_policy(&county, folder)?;
         }

@@ -1,9 +1,11 @@
 //! An invented stream of registers, by seed: some pupils often away, corrections, repetitions, re-ordering; and what
 //! should come of it.
 
-use attendance::backtest::{Known, Newest, Outcome, pupil};
-use attendance::judge::Standard;
+use attendance::backtest::{Asked, Known, Newest, Outcome, Who, pupil};
+use attendance::enrolment::Roster;
 use attendance::mark::Revision;
+use attendance::profile::Profile;
+use attendance::record::YearRecord;
 use attendance::{Code, Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use policy::Policy;
 use proto::{Event, MarksPart, Origin};
@@ -134,9 +136,23 @@ pub(crate) fn expected(policy: &Policy, sendings: &[Sending]) -> BTreeMap<Upn, O
     }
     let known = by_pupil.values().flatten().map(|known| (known.at, known.mark.session));
     let newest = Newest::of(known.collect::<Vec<_>>());
-    let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+    let standard = policy.standard();
     let outcome = |(upn, mut marks): (Upn, Vec<Known>)| {
-        pupil(&mut marks, YEAR, standard, &newest, |_| None).map(|outcome| (upn, outcome))
+        let asked = Asked { year: YEAR, newest: &newest, evenings: &[] };
+        pupil(&mut marks, asked, standard, &NoRoster(policy)).map(|outcome| (upn, outcome))
     };
     by_pupil.into_iter().filter_map(outcome).collect()
+}
+
+/// Whom no roster names: its school's phase is all that is known.
+struct NoRoster<'a>(&'a Policy);
+
+impl Who for NoRoster<'_> {
+    fn school_at(&self, _: Session) -> Option<Urn> {
+        None
+    }
+
+    fn profile(&self, record: &YearRecord) -> Profile {
+        self.0.profile(&Roster::default(), record)
+    }
 }

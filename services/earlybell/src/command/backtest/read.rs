@@ -1,13 +1,14 @@
 //! Reading the files of a backtest into memory.
 
 use super::write::RejectedFile;
+use crate::command::followed;
 use anyhow::{Context, anyhow};
 use attendance::backtest::{Known, Newest};
 use attendance::calendar::{Calendar, Calendars};
 use attendance::enrolment::Roster;
 use attendance::mark::{MinutesLate, Revision};
 use attendance::{Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
-use ingest::parse::gzip;
+use indicatif::ProgressBar;
 use ingest::parse::pupils_csv::PupilsCsv;
 use ingest::parse::registers_csv::{LastYear, RegistersCsv};
 use ingest::validate::Admission;
@@ -16,7 +17,7 @@ use simulator::SchoolDay;
 use simulator::roster::write_rows;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -51,7 +52,8 @@ impl Input {
         rejected: &mut RejectedFile,
     ) -> anyhow::Result<()> {
         let name = || path.display().to_string();
-        let rows = RegistersCsv::new(open(path)?, taken.admission).with_context(name)?;
+        let (file, bar) = open(path)?;
+        let rows = RegistersCsv::new(file, taken.admission).with_context(name)?;
         let mut rows = rows.until(taken.last_year).after(self.rows);
         for column in rows.unknown_columns() {
             eprintln!("warning: {}: registers have no column {column:?}; it is passed over", name());
@@ -66,6 +68,7 @@ impl Input {
             };
             self.mark(mark);
         }
+        bar.finish_and_clear();
         if rows.number() == self.rows {
             eprintln!("warning: {}: there is no row below the header; export the registers once more", name());
         }
@@ -115,7 +118,8 @@ impl Input {
     /// Takes a roster in; refused rows go to `rejected`.
     pub(crate) fn pupils(&mut self, path: &Path, rejected: &mut RejectedFile) -> anyhow::Result<()> {
         let name = || path.display().to_string();
-        let mut rows = PupilsCsv::new(open(path)?).with_context(name)?;
+        let (file, bar) = open(path)?;
+        let mut rows = PupilsCsv::new(file).with_context(name)?;
         for column in rows.unknown_columns() {
             eprintln!("warning: {}: rosters have no column {column:?}; it is passed over", name());
         }
@@ -127,6 +131,7 @@ impl Input {
                 Err(refused) => rejected.add(path, &refused)?,
             }
         }
+        bar.finish_and_clear();
         if count == 0 {
             eprintln!("warning: {}: there is no row below the header; export the roster once more", name());
         }
@@ -187,7 +192,10 @@ impl Input {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    gzip::plain(file).with_context(|| format!("cannot read {}", path.display()))
+/// Opens a file; its bar is on the terminal of who watches.
+fn open(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, ProgressBar)> {
+    let length = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    let bar = followed::bar(length);
+    bar.set_message(path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
+    Ok((followed::open(path, &bar)?, bar))
 }

@@ -1,6 +1,7 @@
 //! The summary of a backtest, for people and as JSON.
 
 use super::Rules;
+use super::calibration::{self, Calibration};
 use super::judged::Judged;
 use super::worth::{self, Worth};
 use attendance::Day;
@@ -35,6 +36,8 @@ pub(crate) struct Summary {
     news_a_week: BTreeMap<String, f64>,
     changes: Count,
     worth: Vec<Worth>,
+    /// Whether the probability of persistent absence came true.
+    calibration: Vec<Calibration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<Compared>,
 }
@@ -51,6 +54,21 @@ struct Compared {
 }
 
 impl Summary {
+    /// How many pupils there are.
+    pub(crate) fn pupils(&self) -> usize {
+        self.pupils
+    }
+
+    /// How many of them ended the year with a status.
+    pub(crate) fn status(&self, status: &str) -> usize {
+        self.status.get(status).and_then(|count| usize::try_from(*count).ok()).unwrap_or(0)
+    }
+
+    /// What flags were worth.
+    pub(crate) fn worth(&self) -> &[Worth] {
+        &self.worth
+    }
+
     /// Puts beside it what the rules of a file found.
     pub(crate) fn compare(&mut self, path: &Path, other: Self) {
         let Self { alerts, news_a_week, changes, worth, .. } = other;
@@ -63,7 +81,7 @@ impl Summary {
         let statuses = [Status::None, Status::Good, Status::AtRisk, Status::Persistent, Status::Severe];
         let mut status: Count = statuses.map(|status| (status.text(), 0)).into();
         let mut alerts: BTreeMap<String, Count> =
-            rules.rules.rules().iter().map(|rule| (rule.id.text().to_owned(), levels())).collect();
+            rules.rules.alerts().iter().map(|alert| (alert.id.text().to_owned(), levels())).collect();
         let mut changes: Count = Change::ALL.map(|change| (change.text(), 0)).into();
         let localities = rules.policy.iter().flat_map(|policy| &policy.localities);
         let mut alerts_by_locality: BTreeMap<String, Count> =
@@ -74,8 +92,8 @@ impl Summary {
             *status.entry(pupil.outcome.status.text()).or_default() += 1;
             for episode in &pupil.outcome.episodes {
                 let level = episode.gravest.text();
-                if let Some(rule) = rules.rules.rules().get(episode.rule) {
-                    *alerts.entry(rule.id.text().to_owned()).or_default().entry(level).or_default() += 1;
+                if let Some(alert) = rules.rules.alerts().get(episode.alert) {
+                    *alerts.entry(alert.id.text().to_owned()).or_default().entry(level).or_default() += 1;
                 }
                 if let Some(policy) = rules.policy {
                     let locality = policy.locality_of(pupil.home.as_deref(), pupil.outcome.school).unwrap_or("none");
@@ -106,6 +124,7 @@ impl Summary {
             news_a_week: news.into_iter().map(|(name, count)| (name, a_week(count, weeks.len()))).collect(),
             changes,
             worth: worth::of(judged, rules),
+            calibration: calibration::of(judged),
             compared: None,
         }
     }
@@ -146,15 +165,34 @@ impl fmt::Display for Summary {
             let phase = of_phase.first().and_then(|worth| worth.phase.as_deref()).unwrap_or_default();
             worth_table(f, phase, of_phase)?;
         }
+        calibration_table(f, &self.calibration)?;
         if let Some(compared) = &self.compared {
             side_by_side(f, &self.worth, compared)?;
         }
         f.write_str(
-            "\nflagged: by the first alert of a rule. persistent, severe: of these, ended the year so. found: of all who ended the year\n\
+            "\nflagged: when a rule first had a level. persistent, severe: of these, ended the year so. found: of all who ended the year\n\
              persistently absent, flagged by the last school day before each holiday. lead: school days, the median, from the flag to the\n\
-             session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed.\n",
+             session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed.\n\
+             chance: the probability of persistent absence on that evening, in tenths of the pupils, and the share that came true.\n",
         )
     }
+}
+
+/// The probability of persistent absence on some evenings, in tenths of the pupils, against what came.
+fn calibration_table(f: &mut fmt::Formatter<'_>, evenings: &[Calibration]) -> fmt::Result {
+    if evenings.is_empty() {
+        return Ok(());
+    }
+    let percent = |share: f64| format!("{:.0}%", share * 100.0);
+    writeln!(f, "\n{:<26}  {:>6}  chance | came true, tenths of the pupils", "forecast on the evening of", "error")?;
+    for evening in evenings {
+        let day = format!("{} (school day {})", evening.day, evening.school_day);
+        let groups =
+            evening.groups.iter().map(|group| format!("{} | {}", percent(group.probability), percent(group.came_true)));
+        let groups: Vec<String> = groups.collect();
+        writeln!(f, "{day:<26}  {:>6}  {}", format!("{:.1}%", evening.error * 100.0), groups.join("  "))?;
+    }
+    Ok(())
 }
 
 /// What two sets of rules found, figure by figure: here and there.

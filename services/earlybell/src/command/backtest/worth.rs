@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// School days further apart than this have a holiday between them.
 const HOLIDAY: i32 = 6;
 
-/// What a rule's flags were worth, for the pupils of a phase or for all. A pupil is flagged by the first alert of the rule, at any
-/// level, at the newest session known then.
+/// What a rule's flags were worth, for the pupils of a phase or for all. A pupil is flagged when the rule first had a level, whether or
+/// not it spoke for its alert; by all rules together when its first alert was raised; each at the newest session known then.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Worth {
     /// The rule; none for all of them together.
@@ -46,7 +46,10 @@ pub(crate) fn of(judged: &Judged, rules: Rules<'_>) -> Vec<Worth> {
     let phases: BTreeSet<&str> = judged.pupils.iter().filter_map(phase).collect();
     let ends = ends(&judged.days);
     let phases = std::iter::once(None).chain(phases.into_iter().map(Some));
-    let names = || std::iter::once(None).chain(rules.rules.rules().iter().map(|rule| Some(rule.id.text())));
+    let names = || {
+        let of_rules = rules.rules.rules().iter().enumerate().map(|(place, rule)| Some((place, rule.id.text())));
+        std::iter::once(None).chain(of_rules)
+    };
     let figures = phases.flat_map(|wanted| {
         let pupils: Vec<&Pupil> =
             judged.pupils.iter().filter(|pupil| wanted.is_none() || phase(pupil) == wanted).collect();
@@ -65,17 +68,21 @@ fn ends(days: &[Day]) -> Vec<Day> {
     before.chain(days.last().copied()).collect()
 }
 
-/// When a rule, or any, flagged a pupil.
-fn flag(pupil: &Pupil, rule: Option<&str>) -> Option<Session> {
-    let raised = pupil.outcome.changes.iter().filter(|line| line.difference.change == Change::Raised);
-    raised.filter(|line| rule.is_none_or(|rule| line.rule.text() == rule)).map(|line| line.as_of).min()
+/// When a rule, by its place, or any flagged a pupil.
+fn flag(pupil: &Pupil, rule: Option<usize>) -> Option<Session> {
+    let raised = || pupil.outcome.changes.iter().filter(|line| line.difference.change == Change::Raised);
+    match rule {
+        Some(place) => pupil.outcome.flagged.get(place).copied().flatten(),
+        None => raised().map(|line| line.as_of).min(),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sessions of an authority are far below 2^52")]
-fn worth(pupils: &[&Pupil], (rule, phase): (Option<&str>, Option<&str>), days: &[Day], ends: &[Day]) -> Worth {
+fn worth(pupils: &[&Pupil], (rule, phase): (Option<(usize, &str)>, Option<&str>), days: &[Day], ends: &[Day]) -> Worth {
+    let place = rule.map(|(place, _)| place);
     let persistent = |pupil: &Pupil| pupil.outcome.status >= Status::Persistent;
     let severe = |pupil: &Pupil| pupil.outcome.status == Status::Severe;
-    let flags: Vec<(&Pupil, Session)> = pupils.iter().filter_map(|pupil| Some((*pupil, flag(pupil, rule)?))).collect();
+    let flags: Vec<(&Pupil, Session)> = pupils.iter().filter_map(|pupil| Some((*pupil, flag(pupil, place)?))).collect();
     let by = |end: Day| flags.iter().filter(|(pupil, at)| persistent(pupil) && at.day() <= end).count();
     let number = |session: Session| i64::try_from(days.partition_point(|day| *day < session.day())).unwrap_or(0);
     let lead = |(pupil, at): &(&Pupil, Session)| Some(number(pupil.outcome.persistent_since?) - number(*at));
@@ -88,7 +95,7 @@ fn worth(pupils: &[&Pupil], (rule, phase): (Option<&str>, Option<&str>), days: &
     };
     let to_come: usize = flags.iter().map(after).sum();
     Worth {
-        rule: rule.map(str::to_owned),
+        rule: rule.map(|(_, name)| name.to_owned()),
         phase: phase.map(str::to_owned),
         pupils: pupils.len(),
         flagged: flags.len(),

@@ -1,9 +1,10 @@
 //! The files that a backtest writes.
 
-use super::judged::Judged;
+use super::judged::{Judged, Standing};
 use anyhow::Context;
 use attendance::Upn;
 use attendance::backtest::AlertLine;
+use attendance::forecast::Foreseen;
 use attendance::rate::{Counts, Status};
 use ingest::Reason;
 use ingest::parse::columns::RefusedRow;
@@ -50,12 +51,68 @@ pub(crate) fn alerts(path: &Path, judged: &Judged) -> anyhow::Result<()> {
     let mut lines: Vec<&AlertLine> = judged.pupils.iter().flat_map(|pupil| &pupil.outcome.changes).collect();
     lines.sort_by_key(|line| (line.known_at, line.upn));
     let mut file = csv::Writer::from_path(path)?;
-    file.write_record(["date", "session", "upn", "school_urn", "rule", "level", "change", "rate"])?;
+    file.write_record([
+        "date",
+        "session",
+        "upn",
+        "school_urn",
+        "rule",
+        "level",
+        "change",
+        "rate",
+        "probability",
+        "expected_missed",
+        "urgency",
+    ])?;
     for line in lines {
         let (day, half) = (line.as_of.day().to_string(), line.as_of.half().text());
         let (upn, school) = (line.upn.text(), line.school.to_string());
         let (level, change) = (line.difference.level.text(), line.difference.change.text());
-        file.write_record([&day, half, &upn, &school, line.rule.text(), level, change, &rate(line.rate)])?;
+        let [chance, _, missed, urgency] = foreseen(line.foreseen.as_ref());
+        let figures = [&rate(line.rate), &chance, &missed, &urgency];
+        let what = [&day, half, &upn, &school, line.rule.text(), level, change];
+        file.write_record(what.into_iter().chain(figures.into_iter().map(String::as_str)))?;
+    }
+    Ok(file.flush()?)
+}
+
+/// Probabilities of persistent and of severe absence, sessions still to be missed, urgency; empty where nothing is foreseen.
+fn foreseen(foreseen: Option<&Foreseen>) -> [String; 4] {
+    let Some(foreseen) = foreseen else { return Default::default() };
+    let (outlook, urgency) = (&foreseen.outlook, foreseen.urgency().to_string());
+    [rate(Some(outlook.persistent)), rate(Some(outlook.severe)), format!("{:.1}", outlook.missed), urgency]
+}
+
+/// Writes the ranked list of a day, the most urgent first, a line a pupil.
+pub(crate) fn list(path: &Path, mut standings: Vec<Standing>) -> anyhow::Result<()> {
+    let missed = |one: &Standing| one.standing.foreseen.map_or(-1.0, |foreseen| foreseen.outlook.missed);
+    standings.sort_by(|one, other| missed(other).total_cmp(&missed(one)).then(one.upn.cmp(&other.upn)));
+    let mut file = csv::Writer::from_path(path)?;
+    file.write_record([
+        "upn",
+        "school_urn",
+        "possible",
+        "absent",
+        "rate",
+        "probability_persistent",
+        "probability_severe",
+        "expected_missed",
+        "urgency",
+    ])?;
+    for Standing { upn, standing } in &standings {
+        let counts = standing.counts;
+        let [persistent, severe, missed, urgency] = foreseen(standing.foreseen.as_ref());
+        file.write_record([
+            upn.text(),
+            standing.school.map(|school| school.to_string()).unwrap_or_default(),
+            counts.possible.to_string(),
+            counts.absent().to_string(),
+            rate(counts.absence().fraction()),
+            persistent,
+            severe,
+            missed,
+            urgency,
+        ])?;
     }
     Ok(file.flush()?)
 }

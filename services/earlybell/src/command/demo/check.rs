@@ -4,7 +4,7 @@
 use super::super::backtest::judged::Judged;
 use super::ground::Ground;
 use attendance::enrolment::Roster;
-use attendance::judge::{History, Standard, episodes};
+use attendance::judge::{History, episodes};
 use attendance::record::YearRecord;
 use attendance::rule::Level;
 use attendance::{SchoolYear, Upn};
@@ -164,7 +164,7 @@ async fn alerts(ground: &Ground, tables: &Tables, problems: &mut Problems) -> an
 /// Episodes as the judge finds them in the stored records, and pupils, by locality.
 fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) {
     let policy = &ground.policy;
-    let standard = Standard { rules: &policy.rules, calendars: &policy.calendars };
+    let standard = policy.standard();
     let none = || Level::ALL.map(|level| (level.text(), 0)).into();
     found.alerts.extend(policy.localities.iter().map(|locality| (locality.clone(), none())));
     for (upn, record) in &tables.records {
@@ -174,7 +174,9 @@ fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) 
         let school = roster.and_then(|roster| roster.school(last)).or_else(by_marks);
         let locality = policy.locality_of(home, school).unwrap_or("none").to_owned();
         *found.pupils.entry(locality.clone()).or_default() += 1;
-        let episodes = episodes(&History { previous: None, present: record }, standard);
+        let nobody = Roster::default();
+        let profile = policy.profile(roster.unwrap_or(&nobody), record);
+        let episodes = episodes(&History { previous: None, present: record, profile }, standard);
         *found.with_alerts.entry(locality.clone()).or_default() += u64::from(!episodes.is_empty());
         let levels = found.alerts.entry(locality).or_insert_with(none);
         for episode in episodes {

@@ -1,12 +1,12 @@
 //! A file that is imported: known by what is in it, read with a bar, remembered as far as Kafka has acknowledged it.
 
+use crate::command::followed;
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-use ingest::parse::gzip;
+use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use store::import_file::{self, ImportFile};
 use store::{CommitError, Store};
@@ -30,10 +30,7 @@ impl Progress {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let none = ImportFile { digest: digest.clone(), name, rows: 0, marks: 0, changed_at: 0, finished_at: None };
         let file = import_file::get(store, &digest).await?.unwrap_or(none);
-        let bar = ProgressBar::new(length);
-        let style = ProgressStyle::with_template("{bar:40.cyan} {percent}%  {msg}  {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Self { file, bar, numbered_from: before })
+        Ok(Self { file, bar: followed::bar(length), numbered_from: before })
     }
 
     /// Whether all of it is imported.
@@ -58,9 +55,7 @@ impl Progress {
 
     /// Opens the file, plain or gzip; the bar follows what is read.
     pub(super) fn open(&self, path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let followed = Followed { file, bar: self.bar.clone() };
-        gzip::plain(followed).with_context(|| format!("cannot read {}", path.display()))
+        followed::open(path, &self.bar)
     }
 
     /// All rows up to `row` have been read, `marks` of them taken since the last time.
@@ -105,18 +100,4 @@ fn digest(path: &Path) -> anyhow::Result<(String, u64)> {
         write!(text, "{byte:02x}").ok();
     }
     Ok((text, length))
-}
-
-/// A file whose bar follows what is read.
-struct Followed {
-    file: File,
-    bar: ProgressBar,
-}
-
-impl Read for Followed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(into)?;
-        self.bar.inc(u64::try_from(count).unwrap_or(0));
-        Ok(count)
-    }
 }

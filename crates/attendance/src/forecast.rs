@@ -1,0 +1,91 @@
+//! What the rest of the school year will bring: the probability of persistent and of severe absence, and how many sessions a child
+//! will still miss.
+//!
+//! Children attend in a few typical ways (*classes*). Each class says how likely a spell of absence is to begin, and to go on, at
+//! noon, over a night and over a weekend or holiday. Which class a child is in nobody knows; a [`Belief`] holds a weight for each,
+//! exactly updated by each possible session (Bayes), and lets a child change its ways now and then. At the start of a year it comes
+//! from what is usual in the child's phase and year group, or from the rate of the year before.
+//! Numbers come from a [`Model`], data that [`fit()`] derives from past registers. Evidence: `docs/projection.md`.
+//!
+//! Only additions, multiplications and divisions decide the belief, so that it is the same on every machine; the probabilities use
+//! `libm`, which is.
+
+mod child;
+mod fit;
+mod model;
+mod outlook;
+
+pub use child::{Foreseen, foresee};
+pub(crate) use child::{Foresight, whole};
+pub use fit::{Child, Steps, fit};
+pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage};
+pub use outlook::{Ahead, Interval, Limit, Outlook};
+
+use crate::Day;
+use crate::rate::Counts;
+
+/// What lies between two possible sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gap {
+    /// Noon.
+    Noon,
+    /// A night.
+    Night,
+    /// A weekend, a holiday, or days without a possible session.
+    Break,
+}
+
+impl Gap {
+    /// All gaps.
+    pub const ALL: [Self; 3] = [Self::Noon, Self::Night, Self::Break];
+
+    /// What lies between sessions of two days; before the first session of a year there is a break.
+    pub fn between(before: Option<Day>, day: Day) -> Self {
+        match before.map(|before| day.days() - before.days()) {
+            Some(0) => Self::Noon,
+            Some(1) => Self::Night,
+            _ => Self::Break,
+        }
+    }
+}
+
+/// How likely each class is for one child, after some sessions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Belief {
+    weights: [f32; CLASSES],
+    /// Whether the newest possible session was missed; none before the first of the year.
+    absent: Option<bool>,
+}
+
+impl Belief {
+    /// Before any session of a child of whom nothing is known but its stage.
+    pub fn usual(prior: &[f32; CLASSES]) -> Self {
+        Self { weights: *prior, absent: None }
+    }
+
+    /// Before any session of a child whose last school year had these counts; as usual where it had none.
+    pub fn after(year: Counts, model: &Model, prior: &[f32; CLASSES]) -> Self {
+        Self { weights: model.after(year).unwrap_or(*prior), absent: None }
+    }
+
+    /// Takes a possible session in. `prior` is what is usual at the child's stage.
+    pub fn observe(&mut self, model: &Model, prior: &[f32; CLASSES], gap: Gap, absent: bool) {
+        let likely = model.likelihoods(self.absent, gap, absent);
+        let (stay, change) = model.change();
+        let mut sum = 0.0;
+        for ((weight, usual), likely) in self.weights.iter_mut().zip(prior).zip(likely) {
+            *weight = (stay * *weight + change * usual) * likely;
+            sum += *weight;
+        }
+        if sum > 0.0 {
+            let scale = 1.0 / sum;
+            self.weights.iter_mut().for_each(|weight| *weight *= scale);
+        }
+        self.absent = Some(absent);
+    }
+
+    /// The weight of each class; they add up to 1.
+    pub fn weights(&self) -> &[f32; CLASSES] {
+        &self.weights
+    }
+}
