@@ -11,7 +11,7 @@ use crate::profile::Profile;
 use crate::rate::{Counts, Share, Status};
 use crate::record::{Applied, Record, YearRecord};
 use crate::rule::{Level, RuleId};
-use crate::{Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
+use crate::{Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 
 /// A mark with the moment from which it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,63 +145,14 @@ pub struct Asked<'a> {
 /// Judges one pupil's marks of the year asked for, with those of the year before as history; others are passed over. The pupil's
 /// school is that of a roster, else that of the newest mark. None where the pupil has no mark in the year.
 pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who: &impl Who) -> Option<Outcome> {
-    let Asked { year, newest, evenings } = asked;
     sort(marks);
-    let mut record = Record::default();
-    let mut fold = Fold::default();
-    let mut profile = Profile::default();
-    // The day and school of the newest session: only with them the profile changes.
-    let mut profile_at = None;
-    let mut published: Vec<Option<Published>> = vec![None; standard.rules.alerts().len()];
-    let mut flagged = vec![None; standard.rules.rules().len()];
-    let (mut changes, mut chances) = (Vec::new(), Vec::new());
-    let mut superseded = 0;
-    let mut evenings = evenings.iter().copied().enumerate().peekable();
-    let mut tell = |upto: Option<Timestamp>, record: &Record, chances: &mut Vec<(usize, f64)>| {
-        while let Some((place, _)) = evenings.next_if(|(_, evening)| upto.is_none_or(|upto| *evening < upto)) {
-            let Some(present) = record.year(year) else { continue };
-            let history = History { previous: record.year(year.previous()), present, profile: who.profile(present) };
-            chances.extend(foresee(&history, standard).map(|foreseen| (place, foreseen.outlook.persistent)));
-        }
-    };
+    let mut course = Course::new(asked, standard, who);
     for together in marks.chunk_by(|one, other| one.at == other.at) {
-        let Some(at) = together.first().map(|known| known.at) else { continue };
-        tell(Some(at), &record, &mut chances);
-        for Known { mark, .. } in together {
-            match record.apply(mark) {
-                Applied::Changed(session) => fold.touched(session),
-                Applied::Confirmed => {}
-                Applied::Superseded => superseded += 1,
-            }
-        }
-        let Some(present) = record.year(year) else { continue };
-        let place = present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)));
-        if place != profile_at {
-            profile_at = place;
-            let before = std::mem::replace(&mut profile, who.profile(present));
-            if before != profile {
-                fold.reset();
-            }
-        }
-        let history = History { previous: record.year(year.previous()), present, profile };
-        fold.advance(&history, standard, |_| {});
-        let Some(as_of) = newest.at(at) else { continue };
-        for (flagged, level) in flagged.iter_mut().zip(fold.levels()) {
-            *flagged = flagged.or(level.map(|_| as_of));
-        }
-        for ((finding, alert), published) in
-            fold.findings(&history, standard).zip(standard.rules.alerts()).zip(&mut published)
-        {
-            let Some(difference) = difference(published.as_ref(), &finding, Direction::Any) else { continue };
-            *published = Some(difference.published);
-            let upn = together.first()?.mark.upn;
-            let school = who.school_at(as_of).or_else(|| newest_school(present))?;
-            let evidence = Evidence::of(&finding, alert, &fold, &history, standard);
-            let (rate, foreseen, rule) = (evidence.rate(), evidence.foreseen, alert.id.clone());
-            changes.push(AlertLine { known_at: at, as_of, upn, school, rule, difference, rate, foreseen });
-        }
+        course.take(together);
     }
-    tell(None, &record, &mut chances);
+    course.evenings_until(None);
+    let Course { record, fold, profile, flagged, changes, chances, superseded, .. } = course;
+    let year = asked.year;
     let present = record.year(year)?;
     let history = History { previous: record.year(year.previous()), present, profile };
     let wanted = fold.findings(&history, standard).zip(standard.rules.alerts());
@@ -211,7 +162,7 @@ pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who:
     let counts = present.counts();
     let last = Session::new(year.last_day(), Half::Pm);
     let school = who.school_at(last).or_else(|| newest_school(present));
-    let (missed, persistent_since) = course(present);
+    let (missed, persistent_since) = missed(present);
     let status = Status::of(counts);
     Some(Outcome {
         counts,
@@ -226,6 +177,97 @@ pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who:
         chances,
         persistent_since,
     })
+}
+
+/// A pupil's marks as they become known.
+struct Course<'a, W> {
+    asked: Asked<'a>,
+    standard: Standard<'a>,
+    who: &'a W,
+    record: Record,
+    fold: Fold,
+    profile: Profile,
+    /// The day and school of the newest session: only with them the profile changes.
+    profile_at: Option<(Day, Option<Urn>)>,
+    published: Vec<Option<Published>>,
+    flagged: Vec<Option<Session>>,
+    changes: Vec<AlertLine>,
+    chances: Vec<(usize, f64)>,
+    /// The next evening that is asked for.
+    evening: usize,
+    superseded: u64,
+}
+
+impl<'a, W: Who> Course<'a, W> {
+    fn new(asked: Asked<'a>, standard: Standard<'a>, who: &'a W) -> Self {
+        Self {
+            asked,
+            standard,
+            who,
+            record: Record::default(),
+            fold: Fold::default(),
+            profile: Profile::default(),
+            profile_at: None,
+            published: vec![None; standard.rules.alerts().len()],
+            flagged: vec![None; standard.rules.rules().len()],
+            changes: Vec::new(),
+            chances: Vec::new(),
+            evening: 0,
+            superseded: 0,
+        }
+    }
+
+    /// Takes in what becomes known at one moment, and judges.
+    fn take(&mut self, together: &[Known]) {
+        let Some(Known { at, mark }) = together.first().copied() else { return };
+        self.evenings_until(Some(at));
+        for Known { mark, .. } in together {
+            match self.record.apply(mark) {
+                Applied::Changed(session) => self.fold.touched(session),
+                Applied::Confirmed => {}
+                Applied::Superseded => self.superseded += 1,
+            }
+        }
+        let year = self.asked.year;
+        let Some(present) = self.record.year(year) else { return };
+        let place = present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)));
+        if place != self.profile_at {
+            self.profile_at = place;
+            let before = std::mem::replace(&mut self.profile, self.who.profile(present));
+            if before != self.profile {
+                self.fold.reset();
+            }
+        }
+        let history = History { previous: self.record.year(year.previous()), present, profile: self.profile };
+        self.fold.advance(&history, self.standard, |_| {});
+        let Some(as_of) = self.asked.newest.at(at) else { return };
+        for (flagged, level) in self.flagged.iter_mut().zip(self.fold.levels()) {
+            *flagged = flagged.or(level.map(|_| as_of));
+        }
+        let alerts = self.fold.findings(&history, self.standard).zip(self.standard.rules.alerts());
+        for ((finding, alert), published) in alerts.zip(&mut self.published) {
+            let Some(difference) = difference(published.as_ref(), &finding, Direction::Any) else { continue };
+            *published = Some(difference.published);
+            let Some(school) = self.who.school_at(as_of).or_else(|| newest_school(present)) else { continue };
+            let evidence = Evidence::of(&finding, alert, &self.fold, &history, self.standard);
+            let (rate, foreseen, rule, upn) = (evidence.rate(), evidence.foreseen, alert.id.clone(), mark.upn);
+            self.changes.push(AlertLine { known_at: at, as_of, upn, school, rule, difference, rate, foreseen });
+        }
+    }
+
+    /// Tells the probability of persistent absence on the evenings before a moment, or on all that are left.
+    fn evenings_until(&mut self, moment: Option<Timestamp>) {
+        while let Some(evening) = self.asked.evenings.get(self.evening)
+            && moment.is_none_or(|moment| *evening < moment)
+        {
+            if let Some(present) = self.record.year(self.asked.year) {
+                let (previous, profile) = (self.record.year(self.asked.year.previous()), self.who.profile(present));
+                let foreseen = foresee(&History { previous, present, profile }, self.standard);
+                self.chances.extend(foreseen.map(|foreseen| (self.evening, foreseen.outlook.persistent)));
+            }
+            self.evening += 1;
+        }
+    }
 }
 
 /// What was known of a pupil at a moment: the marks known by then. None where there was none in the year.
@@ -252,7 +294,7 @@ fn sort(marks: &mut [Known]) {
 }
 
 /// The sessions missed, and since when the rate has been 10% or more for good.
-fn course(record: &YearRecord) -> (Vec<Session>, Option<Session>) {
+fn missed(record: &YearRecord) -> (Vec<Session>, Option<Session>) {
     let (mut counts, mut missed, mut since) = (Counts::default(), Vec::new(), None);
     for entry in record.entries() {
         let meaning = entry.revision.code.meaning();

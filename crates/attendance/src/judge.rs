@@ -205,17 +205,18 @@ struct Lasting {
 }
 
 impl Lasting {
-    /// Sets the level after a session; the level before where it changed.
-    fn settle(&mut self, level: Option<Level>, session: Session) -> Option<Option<Level>> {
+    /// Sets the level after a session; true where it changed.
+    fn settle(&mut self, level: Option<Level>, session: Session) -> bool {
         if level == self.level {
-            return None;
+            return false;
         }
         match (self.level, level) {
             (None, Some(_)) => self.since = Some(session),
             (Some(_), None) => self.ended = Some(session),
             _ => {}
         }
-        Some(std::mem::replace(&mut self.level, level))
+        self.level = level;
+        true
     }
 }
 
@@ -312,7 +313,8 @@ impl Fold {
         }
         for (place, (lasting, alert)) in episodes.iter_mut().zip(standard.rules.alerts()).enumerate() {
             let level = alert.rules.iter().filter_map(|rule| states.get(*rule)?.level).max();
-            if let Some(from) = lasting.settle(level, session) {
+            let from = lasting.level;
+            if lasting.settle(level, session) {
                 observe(Transition { alert: place, session, from, to: level });
             }
         }

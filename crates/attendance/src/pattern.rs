@@ -101,7 +101,7 @@ impl Week {
         if !same_day {
             self.day = Some(day);
             self.all += 1;
-            if let Some(days) = self.days.get_mut(usize::try_from(day.weekday()).unwrap_or(usize::MAX)) {
+            if let Some(days) = self.days.get_mut(usize::from(day.weekday())) {
                 *days += 1;
             }
             self.edges += u32::from(edge);
@@ -138,7 +138,7 @@ impl Week {
             return;
         }
         self.short += 1;
-        if let Some(spells) = self.spells.get_mut(usize::try_from(spell.first.day().weekday()).unwrap_or(usize::MAX)) {
+        if let Some(spells) = self.spells.get_mut(usize::from(spell.first.day().weekday())) {
             *spells += 1;
         }
         self.at_edge += u32::from(spell.edge);

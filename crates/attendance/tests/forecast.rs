@@ -163,7 +163,9 @@ fn a_fit_finds_the_model_that_made_the_children() {
     let mut dice = Dice(11);
     let steps = |sessions: &[(Gap, bool)]| {
         let mut steps = Steps::default();
-        sessions.iter().for_each(|(gap, missed)| steps.push(*gap, *missed));
+        for (gap, missed) in sessions {
+            steps.push(*gap, *missed);
+        }
         steps
     };
     let children: Vec<Child> = (0..1_500)

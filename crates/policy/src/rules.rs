@@ -80,11 +80,11 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
     }
     let levels_at = place("levels")();
     let measure = match raw.kind.as_str() {
-        "rate" => problems.take(rate(raw, levels_at)),
+        "rate" => problems.take(rate(raw, &levels_at)),
         "sessions" => problems.take(sessions(raw, &levels_at)),
         "run" => problems.take(run(raw, &levels_at)),
         "unresolved" => problems.take(unresolved(raw, &levels_at)),
-        "chance" => problems.take(chance(raw, levels_at)),
+        "chance" => problems.take(chance(raw, &levels_at)),
         "expected" => problems.take(expected(raw, &levels_at)),
         "change" => problems.take(change(raw, &levels_at)),
         "pattern" => problems.take(pattern(raw, &levels_at)),
@@ -130,14 +130,14 @@ fn applies(raw: &RawApplies) -> Result<Applies, String> {
     })
 }
 
-fn rate(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
+fn rate(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let counted = problems.part(place("counts"), counted(raw, Some(CodeSet::ABSENT)));
     let window = problems.part(place("window"), window(raw));
     let minimum = problems.part(place("minimum"), minimum(raw));
     refuse(raw, &OF_SESSIONS, "a rate", &mut problems);
-    let (margin, levels) = shares(raw, &levels_at, &mut problems);
+    let (margin, levels) = shares(raw, levels_at, &mut problems);
     match (counted, window, minimum, margin, levels) {
         (Some(counted), Some(window), Some(minimum), Some(margin), Some(levels)) => {
             problems.or(Measure::Rate { counted, window, minimum, margin, levels })
@@ -220,7 +220,7 @@ fn unresolved(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     }
 }
 
-fn chance(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
+fn chance(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     refuse(raw, &["counts", "window", "after"], "a probability", &mut problems);
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
@@ -232,7 +232,7 @@ fn chance(raw: &RawRule, levels_at: Place) -> Result<Measure, Problems> {
     };
     let of = problems.part(place("of"), of);
     let minimum = problems.part(place("minimum"), minimum(raw));
-    let (margin, levels) = shares(raw, &levels_at, &mut problems);
+    let (margin, levels) = shares(raw, levels_at, &mut problems);
     match (of, minimum, margin, levels) {
         (Some(of), Some(minimum), Some(margin), Some(levels)) => {
             problems.or(Measure::Chance { of, minimum, margin, levels })

@@ -96,7 +96,7 @@ impl Cohort {
         let Self { name, days, pupils } = self;
         let (mut even, mut odd) = (Vec::new(), Vec::new());
         for (at, pupil) in pupils.into_iter().enumerate() {
-            if at % 2 == 0 { even.push(pupil) } else { odd.push(pupil) }
+            if at.is_multiple_of(2) { even.push(pupil) } else { odd.push(pupil) }
         }
         (Self { name, days: days.clone(), pupils: even }, Self { name, days, pupils: odd })
     }

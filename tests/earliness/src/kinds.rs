@@ -263,5 +263,5 @@ fn weekday(day: Day, at: usize) -> f64 {
         Weekday::Wednesday => 0.8,
         _ => 0.95,
     };
-    if at % 2 == 0 { day } else { day * 0.25 }
+    if at.is_multiple_of(2) { day } else { day * 0.25 }
 }

@@ -6,14 +6,19 @@ pub fn auc(scores: &[f64], ended: &[bool]) -> f64 {
     order.sort_by(|one, other| scores[*one].total_cmp(&scores[*other]));
     let (mut ranks, mut at) = (0.0, 0);
     while at < order.len() {
-        let same = order[at..].iter().take_while(|index| scores[**index] == scores[order[at]]).count();
+        let same = order[at..].iter().take_while(|index| is(scores[**index], scores[order[at]])).count();
         // The mean rank of those with one score.
-        let rank = at as f64 + (same as f64 + 1.0) / 2.0;
+        let rank = at as f64 + f64::midpoint(same as f64, 1.0);
         ranks += rank * order[at..at + same].iter().filter(|index| ended[**index]).count() as f64;
         at += same;
     }
     let (yes, all) = (ended.iter().filter(|ended| **ended).count() as f64, ended.len() as f64);
     (ranks - yes * (yes + 1.0) / 2.0) / (yes * (all - yes))
+}
+
+/// Whether two scores are the same.
+fn is(one: f64, other: f64) -> bool {
+    one.total_cmp(&other).is_eq()
 }
 
 /// Of those flagged the share that ended so, and of those who ended so the share flagged.
@@ -72,7 +77,7 @@ pub fn to_come(scores: &[Vec<f64>], after: &[Vec<u32>], missed: &[u32], share: f
     let threshold = sorted[wanted.min(sorted.len() - 1)];
     // Above the threshold all, at it as many as there is room for: some scores have few values.
     let above = most.iter().filter(|most| **most > threshold).count();
-    let at = most.iter().filter(|most| **most == threshold).count();
+    let at = most.iter().filter(|most| is(**most, threshold)).count();
     let room = (wanted - above) as f64 / at.max(1) as f64;
     let mut sum = 0.0;
     for ((row, after), most) in scores.iter().zip(after).zip(&most) {

@@ -1,4 +1,5 @@
 //! Every kind has the published year: bands, persistent and severe absence, spells, and what stays from year to year.
+#![expect(clippy::cast_precision_loss, reason = "counts of some thousands")]
 
 use attendance::Phase;
 use earliness::cohort::{Cohort, Pupil, Session, totals};

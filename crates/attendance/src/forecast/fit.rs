@@ -176,7 +176,9 @@ fn tally(children: &[Child], places: &[usize], model: &Model) -> Tally {
         let threads: Vec<_> = parts_of.map(|of| scope.spawn(move || part(of))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    tallies.iter().for_each(|tally| sum.add(tally));
+    for tally in &tallies {
+        sum.add(tally);
+    }
     sum
 }
 
@@ -220,7 +222,9 @@ impl<'a> Work<'a> {
                 row[class] = come * self.likely(class, before, *step);
             }
             let scale: f64 = row.iter().sum::<f64>().max(1e-300);
-            row.iter_mut().for_each(|value| *value /= scale);
+            for value in &mut row {
+                *value /= scale;
+            }
             self.forward.push(row);
             self.scales.push(scale);
         }
@@ -296,8 +300,9 @@ impl<'a> Work<'a> {
         self.forward(&year, &begin, usual);
         let likely = self.backward(&year, stage, tally);
         for (place, weight) in places {
-            for class in 0..classes {
-                tally.after[place][class] += weight * parts.after[place].shares[class] * likely[class];
+            let counts = tally.after[place].iter_mut().zip(&parts.after[place].shares).zip(&likely);
+            for ((count, share), likely) in counts {
+                *count += weight * share * likely;
             }
         }
     }

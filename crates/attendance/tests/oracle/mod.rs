@@ -1,6 +1,8 @@
 //! The slow, obvious second implementation: everything from a bare list of marks, computed anew for each session.
 //! It shares no code with the crate beyond the values themselves.
 
+mod pattern;
+
 use crate::invented::model;
 use attendance::calendar::Calendars;
 use attendance::code::CodeSet;
@@ -71,49 +73,11 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
                 levels.iter().filter(|(_, least)| days >= *least).map(|(level, _)| level).max()
             }
             Measure::Unresolved { counted, after, levels } => {
-                // Walks from the day after a session to today, counting the open days of the newest mark's school.
-                let newest = known.iter().map(|(session, school, _)| (*session, *school)).max();
-                let open = |from: Day| {
-                    let (now, school) = newest.unwrap();
-                    (from.days() + 1..=now.day().days())
-                        .filter(|day| calendars.of(school).is_open(Day::from_days(*day)))
-                        .count()
-                };
-                let stands = |(session, _, code): &&(Session, Urn, Code)| {
-                    session.school_year() == year && counted.contains(*code) && open(session.day()) >= *after as usize
-                };
-                let sessions = known.iter().filter(stands).count();
+                let sessions = standing(&known, year, (*counted, *after), calendars);
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
-            Measure::Change { levels } => {
-                let sum = change(&known);
-                let least = |level, least: u32| f64::from(least) * if wanted.level >= Some(level) { 0.5 } else { 1.0 };
-                levels
-                    .iter()
-                    .filter(|(level, threshold)| sum >= least(*level, *threshold))
-                    .map(|(level, _)| level)
-                    .max()
-            }
-            Measure::Expected { minimum, margin, levels } => {
-                let (possible, foreseen) = foreseen(&known, year, calendars);
-                let least = |level, least: u32| least - if wanted.level >= Some(level) { *margin } else { 0 };
-                let missed = foreseen.map_or(0.0, |foreseen| foreseen.outlook.missed);
-                let reached = levels.iter().filter(|(level, threshold)| missed >= f64::from(least(*level, *threshold)));
-                if possible < *minimum { wanted.level } else { reached.map(|(level, _)| level).max() }
-            }
-            Measure::Pattern { minimum, levels } => {
-                let this_year: Vec<_> = known.iter().filter(|(s, _, _)| s.school_year() == year).copied().collect();
-                let found = pattern(&this_year, calendars).filter(|(of, _)| of >= minimum);
-                let one_in = found.map_or(0, |(_, one_in)| one_in);
-                levels.iter().filter(|(_, least)| one_in >= *least).map(|(level, _)| level).max()
-            }
-            Measure::Chance { of, minimum, margin, levels } => {
-                let (possible, foreseen) = foreseen(&known, year, calendars);
-                let chance = foreseen.map_or(0.0, |foreseen| of.chance(&foreseen.outlook));
-                let least = |level, least: Share| if wanted.level >= Some(level) { least.less(*margin) } else { least };
-                let reached =
-                    levels.iter().filter(|(level, threshold)| Share::of_fraction(chance) >= least(*level, *threshold));
-                if possible < *minimum { wanted.level } else { reached.map(|(level, _)| level).max() }
+            Measure::Change { .. } | Measure::Expected { .. } | Measure::Chance { .. } | Measure::Pattern { .. } => {
+                ahead(&known, year, (&rule.measure, wanted.level), calendars)
             }
             Measure::Sessions { counted, window, levels } => {
                 let codes = in_window(&known, *window, year, calendars);
@@ -153,6 +117,22 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
         wanted.level = level;
     }
     wanted
+}
+
+/// Sessions of these codes that still stand on so manieth school day of the newest mark's school, or later: counted day by day.
+fn standing(
+    known: &[(Session, Urn, Code)],
+    year: SchoolYear,
+    (counted, after): (CodeSet, u32),
+    calendars: &Calendars,
+) -> usize {
+    let (now, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
+    let open = |from: Day| {
+        let days = (from.days() + 1..=now.day().days()).map(Day::from_days);
+        days.filter(|day| calendars.of(school).is_open(*day)).count()
+    };
+    let of_year = known.iter().filter(|(session, _, code)| session.school_year() == year && counted.contains(*code));
+    of_year.filter(|(session, _, _)| open(session.day()) >= after as usize).count()
 }
 
 /// Length of the run of school days of these codes that lasts at the newest session.
@@ -253,73 +233,40 @@ fn change(known: &[(Session, Urn, Code)]) -> f64 {
     sum(0.0).min(6.0) + sum(0.25)
 }
 
-/// The least likely pattern among the short spells that have ended: of how many, and one in how many by chance.
-fn pattern(known: &[(Session, Urn, Code)], calendars: &Calendars) -> Option<(u32, u32)> {
-    let possible: Vec<(Session, Urn, bool)> = known
-        .iter()
-        .filter(|(_, _, code)| code.meaning().is_possible())
-        .map(|(session, school, code)| (*session, *school, code.meaning().is_absent()))
-        .collect();
-    // It is looked at when a short spell has ended.
-    let mut end = None;
-    for at in 1..possible.len() {
-        if possible[at - 1].2 && !possible[at].2 {
-            let length = possible[..at].iter().rev().take_while(|(_, _, absent)| *absent).count();
-            end = if length <= 4 { Some(at) } else { end };
+/// The level of a rule that goes by what is ahead, or by the course of the year; `held` is the level before.
+fn ahead(
+    known: &[(Session, Urn, Code)],
+    year: SchoolYear,
+    (measure, held): (&Measure, Option<Level>),
+    calendars: &Calendars,
+) -> Option<Level> {
+    match measure {
+        Measure::Change { levels } => {
+            let sum = change(known);
+            let least = |level, least: u32| f64::from(least) * if held >= Some(level) { 0.5 } else { 1.0 };
+            levels.iter().filter(|(level, threshold)| sum >= least(*level, *threshold)).map(|(level, _)| level).max()
         }
+        Measure::Expected { minimum, margin, levels } => {
+            let (possible, foreseen) = foreseen(known, year, calendars);
+            let least = |level, least: u32| least - if held >= Some(level) { *margin } else { 0 };
+            let missed = foreseen.map_or(0.0, |foreseen| foreseen.outlook.missed);
+            let reached = levels.iter().filter(|(level, threshold)| missed >= f64::from(least(*level, *threshold)));
+            if possible < *minimum { held } else { reached.map(|(level, _)| level).max() }
+        }
+        Measure::Pattern { minimum, levels } => {
+            let this_year: Vec<_> = known.iter().filter(|(s, _, _)| s.school_year() == year).copied().collect();
+            let found = pattern::pattern(&this_year, calendars).filter(|(of, _)| of >= minimum);
+            let one_in = found.map_or(0, |(_, one_in)| one_in);
+            levels.iter().filter(|(_, least)| one_in >= *least).map(|(level, _)| level).max()
+        }
+        Measure::Chance { of, minimum, margin, levels } => {
+            let (possible, foreseen) = foreseen(known, year, calendars);
+            let chance = foreseen.map_or(0.0, |foreseen| of.chance(&foreseen.outlook));
+            let least = |level, least: Share| if held >= Some(level) { least.less(*margin) } else { least };
+            let reached =
+                levels.iter().filter(|(level, threshold)| Share::of_fraction(chance) >= least(*level, *threshold));
+            if possible < *minimum { held } else { reached.map(|(level, _)| level).max() }
+        }
+        _ => None,
     }
-    let possible = &possible[..=end?];
-    // The first possible mark of each day decides whose calendar the day goes by.
-    let mut days: BTreeMap<Day, Urn> = BTreeMap::new();
-    for (session, school, _) in possible {
-        days.entry(session.day()).or_insert(*school);
-    }
-    let is_edge = |day: Day, school: Urn| {
-        let open = |other: i32| calendars.of(school).is_open(day.plus(other));
-        matches!(day.weekday(), 0 | 4) || !open(-1) || !open(1)
-    };
-    let mut spells: Vec<&[(Session, Urn, bool)]> = possible.chunk_by(|one, other| one.2 == other.2).collect();
-    if spells.last().is_some_and(|last| last[0].2) {
-        spells.pop();
-    }
-    let short: Vec<&[(Session, Urn, bool)]> =
-        spells.into_iter().filter(|spell| spell[0].2 && spell.len() <= 4).collect();
-    let all = days.len() as f64;
-    let mut found: Vec<(u32, f64)> = Vec::new();
-    let count =
-        |wanted: &dyn Fn(&[(Session, Urn, bool)]) -> bool| short.iter().filter(|spell| wanted(spell)).count() as u32;
-    let mut look = |fitting: u32, of: u32, chance: f64| {
-        let choose = |k: u32| (0..k).fold(1.0, |c, i| c * f64::from(of - i) / f64::from(i + 1));
-        let term = |k: u32| choose(k) * chance.powi(k as i32) * (1.0 - chance).powi((of - k) as i32);
-        let tail: f64 = if fitting == 0 { 1.0 } else { (fitting..=of).map(term).sum() };
-        found.push((of, (tail * 8.0).min(1.0)));
-    };
-    let of = short.len() as u32;
-    if of == 0 {
-        return None;
-    }
-    for weekday in 0..5 {
-        let share = days.keys().filter(|day| day.weekday() == weekday).count() as f64 / all;
-        look(count(&|spell| spell[0].0.day().weekday() == weekday), of, share);
-    }
-    let edges = days.iter().filter(|(day, school)| is_edge(**day, **school)).count() as f64 / all;
-    let at_edge = count(&|spell| spell.iter().any(|(session, school, _)| is_edge(session.day(), *school)));
-    look(at_edge, of, (edges * 1.3).min(0.95));
-    let single = |spell: &[(Session, Urn, bool)], after: bool| {
-        let at = possible.iter().position(|other| other == &spell[0]).unwrap();
-        let other =
-            if after { possible.get(at + 1) } else { at.checked_sub(1).and_then(|before| possible.get(before)) };
-        spell.len() == 1 && other.is_some_and(|(session, _, _)| session.day() == spell[0].0.day())
-    };
-    let mornings = count(&|spell| spell[0].0.half() == attendance::Half::Am && single(spell, true));
-    let afternoons = count(&|spell| spell[0].0.half() == attendance::Half::Pm && single(spell, false));
-    look(afternoons, mornings + afternoons, 0.6);
-    let weeks: BTreeSet<Day> = days.keys().map(|day| day.monday()).collect();
-    if weeks.len() >= 12 {
-        let newest: Vec<Day> = weeks.iter().rev().take(12).copied().collect();
-        let broken = newest.iter().filter(|week| short.iter().any(|spell| spell[0].0.day().monday() == **week)).count();
-        let a_week = f64::from(of) / (all / 5.0).max(1.0);
-        look(broken as u32, 12, 1.0 - (-a_week).exp());
-    }
-    found.into_iter().map(|(of, tail)| (of, (1.0 / tail.max(1e-9)).min(1e6) as u32)).max_by_key(|(_, one_in)| *one_in)
 }

@@ -68,8 +68,8 @@ pub(crate) fn alerts(path: &Path, judged: &Judged) -> anyhow::Result<()> {
         let (day, half) = (line.as_of.day().to_string(), line.as_of.half().text());
         let (upn, school) = (line.upn.text(), line.school.to_string());
         let (level, change) = (line.difference.level.text(), line.difference.change.text());
-        let [chance, _, missed, urgency] = foreseen(line.foreseen.as_ref());
-        let figures = [&rate(line.rate), &chance, &missed, &urgency];
+        let [probability, _, missed, urgency] = foreseen(line.foreseen.as_ref());
+        let figures = [&rate(line.rate), &probability, &missed, &urgency];
         let what = [&day, half, &upn, &school, line.rule.text(), level, change];
         file.write_record(what.into_iter().chain(figures.into_iter().map(String::as_str)))?;
     }
