@@ -3,7 +3,7 @@
 //! Episode and version belong to what was published and depend on arrival; what is wanted does not.
 
 use crate::Session;
-use crate::judge::{Finding, Measured};
+use crate::judge::Finding;
 use crate::rule::Level;
 
 /// What happened to an alert.
@@ -116,8 +116,7 @@ pub fn difference(published: Option<&Published>, finding: &Finding, direction: D
         }
         (Some(before), Some(level), None) => {
             // What was owed and has come is no error that is taken back.
-            let settled = matches!(finding.measured, Measured::Unresolved { .. });
-            let recovered = settled || finding.ended.is_some_and(|ended| ended > before.since);
+            let recovered = finding.owed || finding.ended.is_some_and(|ended| ended > before.since);
             let change = if recovered { Change::Cleared } else { Change::Withdrawn };
             let published = Published { level: None, version: before.version + 1, ..*before };
             Some(Difference { change, level, published })
@@ -129,7 +128,6 @@ pub fn difference(published: Option<&Published>, finding: &Finding, direction: D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::CodeSet;
 
     fn finding(level: Option<Level>, since: i32, ended: Option<i32>) -> Finding {
         Finding {
@@ -163,8 +161,7 @@ mod tests {
         assert_eq!(change(finding(None, 0, None)), Change::Withdrawn);
         assert_eq!(change(finding(None, 2, Some(8))), Change::Withdrawn, "another, older episode ended before");
         assert_eq!(change(finding(None, 10, Some(12))), Change::Cleared);
-        let measured = Measured::Unresolved { of: CodeSet::UNAUTHORISED, sessions: 0, after: 5 };
-        assert_eq!(change(Finding { measured, ..finding(None, 0, None) }), Change::Cleared, "a reason has come");
+        assert_eq!(change(Finding { owed: true, ..finding(None, 0, None) }), Change::Cleared, "a reason has come");
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who:
     let year = asked.year;
     let present = record.year(year)?;
     let history = History { previous: record.year(year.previous()), present, profile };
-    let wanted = fold.findings(&history, standard).zip(standard.rules.alerts());
+    let wanted = fold.findings(standard.rules).zip(standard.rules.alerts());
     let wanted =
         wanted.filter_map(|(finding, alert)| Some((alert.id.clone(), finding.level?, finding.since?))).collect();
     let episodes = episodes(&history, standard);
@@ -244,7 +244,7 @@ impl<'a, W: Who> Course<'a, W> {
         for (flagged, level) in self.flagged.iter_mut().zip(self.fold.levels()) {
             *flagged = flagged.or(level.map(|_| as_of));
         }
-        let alerts = self.fold.findings(&history, self.standard).zip(self.standard.rules.alerts());
+        let alerts = self.fold.findings(self.standard.rules).zip(self.standard.rules.alerts());
         for ((finding, alert), published) in alerts.zip(&mut self.published) {
             let Some(difference) = difference(published.as_ref(), &finding, Direction::Any) else { continue };
             *published = Some(difference.published);

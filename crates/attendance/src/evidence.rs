@@ -80,7 +80,7 @@ impl Evidence {
             .map(|entry| StripMark { session: entry.session, school: record.school(entry), code: entry.revision.code })
             .collect();
         strip.reverse();
-        let said = Said { rule: None, measured: Finding::NONE.measured, template: None };
+        let said = Said { rule: None, measured: Measured::NONE, template: None };
         Self { said, also: vec![], year_to_date: record.counts(), spells: spells(record), strip, foreseen: None }
     }
 

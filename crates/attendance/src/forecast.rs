@@ -63,9 +63,9 @@ impl Belief {
         Self { weights: *prior, absent: None }
     }
 
-    /// Before any session of a child whose last school year had these counts; as usual where it had none.
-    pub fn after(year: Counts, model: &Model, prior: &[f32; CLASSES]) -> Self {
-        Self { weights: model.after(year).unwrap_or(*prior), absent: None }
+    /// Before any session of a child at a stage whose last school year had these counts; as usual there where it had none.
+    pub fn after(year: Counts, model: &Model, stage: usize) -> Self {
+        Self { weights: model.after(year).unwrap_or(*model.prior(stage)), absent: None }
     }
 
     /// Takes a possible session in. `prior` is what is usual at the child's stage.

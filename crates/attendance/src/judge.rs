@@ -115,6 +115,11 @@ pub enum Measured {
     },
 }
 
+impl Measured {
+    /// That of no rule.
+    pub const NONE: Self = Self::Run { of: CodeSet::of(&[]), days: 0, from: None };
+}
+
 /// How many of the newest possible sessions a change is told by: two school weeks.
 pub const NEWEST: u32 = 20;
 
@@ -149,19 +154,13 @@ pub struct Finding {
     pub ended: Option<Session>,
     /// The place of the rule that speaks: of those at the level the first; the alert's first where there is no level.
     pub leading: usize,
-    /// What it measured.
-    pub measured: Measured,
+    /// Whether it speaks of what is owed: once that has come, the alert is settled rather than disproved.
+    pub owed: bool,
 }
 
 impl Finding {
     /// That of a rule that is none.
-    pub const NONE: Self = Self {
-        level: None,
-        since: None,
-        ended: None,
-        leading: usize::MAX,
-        measured: Measured::Run { of: CodeSet::of(&[]), days: 0, from: None },
-    };
+    pub const NONE: Self = Self { level: None, since: None, ended: None, leading: usize::MAX, owed: false };
 }
 
 /// A change of level in the order of the calendar.
@@ -321,17 +320,15 @@ impl Fold {
     }
 
     /// What is found for each alert, in the order of the rule set's.
-    pub fn findings<'a>(
-        &'a self,
-        history: &'a History<'_>,
-        standard: Standard<'a>,
-    ) -> impl Iterator<Item = Finding> + 'a {
-        self.episodes.iter().zip(standard.rules.alerts()).map(move |(lasting, alert)| {
+    pub fn findings<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = Finding> + 'a {
+        self.episodes.iter().zip(rules.alerts()).map(move |(lasting, alert)| {
             let at_level = |rule: &&usize| self.states.get(**rule).is_some_and(|state| state.level == lasting.level);
             let first = alert.rules.first().copied().unwrap_or_default();
             let leading = alert.rules.iter().find(at_level).copied().unwrap_or(first);
             let Lasting { level, since, ended } = *lasting;
-            Finding { level, since, ended, leading, measured: self.measured(leading, history, standard) }
+            let rule = rules.rules().get(leading);
+            let owed = rule.is_some_and(|rule| matches!(rule.measure, Measure::Unresolved { .. }));
+            Finding { level, since, ended, leading, owed }
         })
     }
 
@@ -342,7 +339,7 @@ impl Fold {
 
     /// What a rule measured at the newest session.
     pub fn measured(&self, rule: usize, history: &History<'_>, standard: Standard<'_>) -> Measured {
-        let none = Finding::NONE.measured;
+        let none = Measured::NONE;
         let Some((state, (rule, window))) = self.states.get(rule).zip(standard.rules.with_windows().nth(rule)) else {
             return none;
         };

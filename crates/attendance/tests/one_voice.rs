@@ -51,7 +51,7 @@ fn one_alert_has_the_gravest_level_and_the_others_stand_behind_it() {
     use Code::{O, Present};
     let told = |days: &[Code]| {
         judged(days, |fold, history, standard| {
-            let alerts = fold.findings(history, standard).zip(standard.rules.alerts());
+            let alerts = fold.findings(standard.rules).zip(standard.rules.alerts());
             let open = alerts.filter(|(finding, _)| finding.level.is_some()).map(|(finding, alert)| {
                 let evidence = Evidence::of(&finding, alert, fold, history, standard);
                 (alert.id.text().to_owned(), finding.level.unwrap(), evidence.sentence(Change::Raised))

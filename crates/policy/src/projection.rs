@@ -12,8 +12,8 @@ use std::fmt::Write;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCalibration {
-    shift: f64,
-    slope: f64,
+    shift: [f64; 2],
+    slope: [f64; 2],
 }
 
 #[derive(Deserialize)]
@@ -67,7 +67,10 @@ pub(crate) fn read(text: &str) -> Result<Model, Problems> {
         .collect();
     problems.or(())?;
     let calibration = |raw: Option<RawCalibration>| {
-        raw.map_or(Calibration::NONE, |RawCalibration { shift, slope }| Calibration { shift, slope })
+        raw.map_or(Calibration::NONE, |RawCalibration { shift, slope }| Calibration {
+            shift: shift.into(),
+            slope: slope.into(),
+        })
     };
     let chances = |RawChances { begins, lasts }| Chances { onset: begins, stay: lasts };
     let parts = Parts {
@@ -104,7 +107,8 @@ const HEAD: &str = "\
 # what they mean is in docs/projection.md. Change them with that command rather than by hand.
 #
 # change        the chance, each session, that a child changes its ways
-# persistent    how the probability of persistent absence is put right (log odds = shift + slope * log odds), and severe that of severe
+# persistent    how the probability of persistent absence is put right: log odds = shift + slope * log odds, each at the end of the school
+#               year, and how much more at its beginning; severe: the same for severe absence
 # [[class]]     a typical way to attend: the chance that a spell of absence begins after a session attended, and that it lasts after one
 #               missed, over noon, a night, and a weekend or holiday; by rising absence
 # [[stage]]     the share of each class at the beginning of a school year, by phase and year groups; the first that fits a child holds
@@ -127,7 +131,8 @@ pub(crate) fn write(model: &Model) -> String {
     line(format!("source = {:?}", parts.source));
     line(format!("change = {:.6}", parts.change));
     for (name, Calibration { shift, slope }) in [("persistent", parts.persistent), ("severe", parts.severe)] {
-        line(format!("{name} = {{ shift = {shift:.4}, slope = {slope:.4} }}"));
+        let pair = |(end, more): (f64, f64)| format!("[{end:.4}, {more:.4}]");
+        line(format!("{name} = {{ shift = {}, slope = {} }}", pair(shift), pair(slope)));
     }
     for class in &parts.classes {
         line(format!("\n# {:.1}% of sessions missed", Model::rate(class) * 100.0));

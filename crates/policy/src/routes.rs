@@ -9,11 +9,23 @@ use attendance::rule::{Level, Severity};
 use routing::{Matchers, Route, Routes, Then};
 use serde::Deserialize;
 
+/// Whether what another rule set changes is news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RuleChanges {
+    /// It opens and closes cases without a message.
+    #[default]
+    Silent,
+    /// It makes messages as marks do.
+    News,
+}
+
 /// Everything about messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
     /// School days: changes caused by older sessions are no news and make no message.
     pub newer_than: u32,
+    /// Whether what another rule set changes is news.
+    pub rule_changes: RuleChanges,
     /// Changes a receiver and hour that make messages of their own; what comes above is gathered into one. 0: no limit.
     pub storm: u32,
     /// What a message links to, `{reference}` standing for the case's reference; none: no link.
@@ -36,6 +48,7 @@ impl Notify {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawNotify {
     newer_than: Option<u32>,
+    rule_changes: Option<String>,
     storm: Option<u32>,
     link: Option<String>,
     #[serde(default)]
@@ -106,6 +119,14 @@ pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
     if newer_than == 0 || newer_than > 200 {
         problems.add(at("notify, newer_than"), "must be 1 to 200 school days");
     }
+    let rule_changes = match raw.notify.rule_changes.as_deref() {
+        None | Some("silent") => RuleChanges::Silent,
+        Some("news") => RuleChanges::News,
+        Some(other) => {
+            problems.add(at("notify, rule_changes"), format!("{other:?} must be \"silent\" or \"news\""));
+            RuleChanges::Silent
+        }
+    };
     let storm = raw.notify.storm.unwrap_or(100);
     if storm > 100_000 {
         problems.add(at("notify, storm"), "must be 0 (no limit) to 100000 changes a receiver and hour");
@@ -114,7 +135,7 @@ pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
     if link.as_ref().is_some_and(|link| !link.starts_with("http") || !link.contains("{reference}")) {
         problems.add(at("notify, link"), "must be an address with {reference} in it");
     }
-    problems.or(Notify { newer_than, storm, link, receivers, routes: Routes { routes, default } })
+    problems.or(Notify { newer_than, rule_changes, storm, link, receivers, routes: Routes { routes, default } })
 }
 
 fn at(path: impl Into<String>) -> Place {

@@ -260,10 +260,12 @@ async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_loc
     installation.until("SELECT COUNT(*) FROM alert_gap", 2).await;
     assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, 0);
     let old = v1::AlertChange { caused_by: change(2, 1).as_of - 60, ..change(2, 1) };
-    produce(&producer, 0, vec![change(0, 1), old, change(4, 1)]).await;
+    let by_rules = v1::AlertChange { by_rule_set: true, caused_by: 0, ..change(7, 1) };
+    produce(&producer, 0, vec![change(0, 1), old, by_rules, change(4, 1)]).await;
     installation.until(DELIVERED, 4).await;
     assert_eq!(installation.number("SELECT COUNT(*) FROM alert_gap").await, 0);
-    assert_eq!(installation.number("SELECT COUNT(*) FROM child_case").await, 3, "what is old makes a case");
+    let cases = installation.number("SELECT COUNT(*) FROM child_case").await;
+    assert_eq!(cases, 4, "what is old or comes of other rules makes a case, and no message");
     let token = installation.run(&["token", "create", "--name", "North team", "--locality", "North", "--by", "test"]);
     let read = |path: &'static str| hook::get(port, path, token.trim().to_owned());
     let (status, body) = read("/v1/cases?state=open&level=persistent").await;
@@ -289,7 +291,7 @@ async fn gaps_wait_old_news_is_silent_erasure_is_whole_and_readers_see_their_loc
     let erased = v1::AlertChange { upn: upn(4).number(), change: v1::Change::Erased.into(), ..Default::default() };
     let ids = "SELECT COUNT(DISTINCT message_id) FROM delivery";
     produce(&producer, 0, vec![erased]).await;
-    installation.until("SELECT COUNT(*) FROM child_case", 2).await;
+    installation.until("SELECT COUNT(*) FROM child_case", 3).await;
     assert_eq!(installation.number(ids).await, 1, "its deliveries went too");
     produce(&producer, 0, vec![change(4, 1)]).await;
     installation.until(DELIVERED, 4).await;

@@ -15,7 +15,7 @@ pub(crate) enum News {
     Old,
 }
 
-/// Judges a change by the session that caused it; one that no session caused (time, another rule set) is always new.
+/// Judges a change by the session that caused it; one that no session caused (time, another rule set that the policy wants to be told of) is always new.
 pub(crate) fn judge(calendar: &Calendar, newer_than: u32, as_of: Session, caused_by: Option<Session>) -> News {
     match (caused_by, oldest_day(calendar, newer_than, as_of.day())) {
         (Some(caused_by), Some(oldest)) if caused_by.day() < oldest => News::Old,

@@ -11,6 +11,7 @@ use crate::storm::Hour;
 use attendance::Session;
 use attendance::alert::Change;
 use attendance::rule::{RuleId, Severity};
+use policy::routes::RuleChanges;
 use proto::v1::AlertChange;
 use routing::Facts;
 use std::collections::BTreeMap;
@@ -115,6 +116,9 @@ impl Applying<'_> {
             return News::Old;
         }
         let policy = &self.in_force.policy;
+        if raw.by_rule_set && policy.notify.rule_changes == RuleChanges::Silent {
+            return News::Old;
+        }
         let caused_by = (raw.caused_by != 0).then(|| Session::from_number(raw.caused_by));
         let Some(school) = change.school() else { return News::New };
         let calendar = policy.calendars.of(school);

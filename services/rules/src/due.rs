@@ -41,7 +41,9 @@ impl Partition {
         let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in &step {
-            if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, Cause::default()), &mut effects) {
+            let judged_with = self.memory.pupils.get(upn).map_or(0, |pupil| pupil.judged_with);
+            let cause = Cause { rule_set: judged_with != 0 && judged_with != in_force.version, ..Cause::default() };
+            if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, cause), &mut effects) {
                 let (next, now) = (self.position()?.next_offset, self.shared.clock.wall_now().micros());
                 effects.dead_letters.push(nothing_of(*upn, &self.shared.events, self.part, next, now));
                 effects.held.push(self.held(*upn, reason, next));

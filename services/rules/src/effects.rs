@@ -128,6 +128,7 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         caused_by: cause.session.map_or(0, Session::number),
         history: cause.origin == Some(Origin::History),
         off_roll_since: pupil.roster.off_roll_since(day).map_or(0, attendance::Day::days),
+        by_rule_set: cause.rule_set && difference.change != Change::Moved,
         other_school_urns: pupil.roster.other_schools(day).into_iter().map(attendance::Urn::number).collect(),
     };
     let place = place::of(&pupil.roster, day);

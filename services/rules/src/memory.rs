@@ -21,6 +21,8 @@ pub(crate) struct Cause {
     pub(crate) origin: Option<Origin>,
     /// The earliest school year that a mark touched.
     pub(crate) earliest_year: Option<SchoolYear>,
+    /// Whether another rule set than the one that judged last is all that has changed.
+    pub(crate) rule_set: bool,
 }
 
 /// Pupils named by events, each with its cause.

@@ -151,7 +151,7 @@ impl Pupil {
         let (fold, standard) = (&mut cached_fold.fold, in_force.standard());
         fold.advance(&history, standard, |_| {});
         let mut wanted = Vec::new();
-        for (finding, alert) in fold.findings(&history, standard).zip(standard.rules.alerts()) {
+        for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {
             let published = self.published.iter().find(|held| held.year == year && held.rule == alert.id);
             let difference = difference(published.map(|held| &held.published), &finding, direction);
             // An alert that nothing else is said of goes along with a child that has moved.

@@ -39,7 +39,7 @@ pub fn evenings(cohort: &Cohort, pupil: &Pupil, model: &Model) -> Vec<Seen> {
     let stage = model.stage(Some(pupil.phase), Some(pupil.group()));
     let (possible, authorised) = totals(&pupil.before);
     let behind = Counts { possible, authorised, unauthorised: 0 };
-    let mut belief = Belief::after(behind, model, model.prior(stage));
+    let mut belief = Belief::after(behind, model, stage);
     let outlook = Outlook { persistent: 0.0, severe: 0.0, missed: 0.0 };
     let mut seen = Seen { possible: 0, missed: 0, spells: 0, newest: [0; 3], since: 0, rest: 0, drift: 0.0, outlook };
     let mut history: Vec<bool> = Vec::new();

@@ -23,7 +23,7 @@ impl Foresight {
     pub(crate) fn begin(history: &History<'_>, standard: Standard<'_>) -> Self {
         let stage = standard.model.stage(history.profile.phase, history.profile.year_group);
         let behind = history.previous.map(crate::record::YearRecord::counts).unwrap_or_default();
-        let belief = Belief::after(behind, standard.model, standard.model.prior(stage));
+        let belief = Belief::after(behind, standard.model, stage);
         Self { belief, stage, before: None, so_far: Counts::default(), rest: 0 }
     }
 

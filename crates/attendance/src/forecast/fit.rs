@@ -372,12 +372,12 @@ fn order(parts: &mut Parts) {
     }
 }
 
-/// The two numbers that put a probability right, by Newton's steps over every tenth school day of each child.
+/// The numbers that put a probability right, by Newton's steps over every tenth school day of each child.
 fn calibrate(children: &[Child], places: &[usize], model: &Model, limit: Limit) -> Calibration {
     let mut points = Vec::new();
     for (child, place) in children.iter().zip(places) {
         let prior = model.prior(*place);
-        let mut belief = Belief::after(counts(&child.before), model, prior);
+        let mut belief = Belief::after(counts(&child.before), model, *place);
         let all = u32::try_from(child.year.len()).unwrap_or(u32::MAX);
         let total = u32::try_from(child.year.iter().filter(|(_, absent)| *absent).count()).unwrap_or(0);
         let reached = match limit {
@@ -390,35 +390,71 @@ fn calibrate(children: &[Child], places: &[usize], model: &Model, limit: Limit) 
             so_far.possible += 1;
             so_far.authorised += u32::from(absent);
             if so_far.possible % 20 == 0 {
-                let outlook = belief.outlook(model, *place, Ahead { so_far, rest: all - so_far.possible });
-                let chance = if limit == Limit::Persistent { outlook.persistent } else { outlook.severe };
+                let ahead = Ahead { so_far, rest: all - so_far.possible };
+                let chance = limit.chance(&belief.outlook(model, *place, ahead));
                 if chance > 0.0 && chance < 1.0 {
                     let chance = chance.clamp(1e-6, 1.0 - 1e-6);
-                    points.push((libm::log(chance / (1.0 - chance)), f64::from(u8::from(reached))));
+                    let (odds, rest) = (libm::log(chance / (1.0 - chance)), ahead.share());
+                    points.push(([1.0, rest, odds, odds * rest], f64::from(u8::from(reached))));
                 }
             }
         }
     }
-    let Calibration { mut shift, mut slope } = Calibration::NONE;
+    let [shift, shift_rest, slope, slope_rest] = most_likely(&points, [0.0, 0.0, 1.0, 0.0]);
+    let found = Calibration { shift: (shift, shift_rest), slope: (slope, slope_rest) };
+    let slopes = [slope, slope + slope_rest];
+    let sound = shift.is_finite() && shift_rest.is_finite() && slopes.iter().all(|slope| (0.2..5.0).contains(slope));
+    if sound { found } else { Calibration::NONE }
+}
+
+const CALIBRATED: usize = 4;
+
+/// The coefficients of a logistic regression, with a small ridge towards those given.
+fn most_likely(points: &[([f64; CALIBRATED], f64)], usual: [f64; CALIBRATED]) -> [f64; CALIBRATED] {
+    let mut coefficients = usual;
     for _ in 0..20 {
-        let (mut g0, mut g1, mut h00, mut h01, mut h11) = (0.0, 0.0, 1e-9, 0.0, 1e-9);
-        for (odds, reached) in &points {
-            let p = 1.0 / (1.0 + libm::exp(-(shift + slope * odds)));
+        let (mut gradient, mut hessian) = ([0.0; CALIBRATED], [[0.0; CALIBRATED]; CALIBRATED]);
+        for (figures, reached) in points {
+            let odds: f64 = coefficients.iter().zip(figures).map(|(coefficient, figure)| coefficient * figure).sum();
+            let p = 1.0 / (1.0 + libm::exp(-odds));
             let (error, weight) = (reached - p, p * (1.0 - p));
-            g0 += error;
-            g1 += error * odds;
-            h00 += weight;
-            h01 += weight * odds;
-            h11 += weight * odds * odds;
+            for ((gradient, row), figure) in gradient.iter_mut().zip(&mut hessian).zip(figures) {
+                *gradient += error * figure;
+                for (place, other) in row.iter_mut().zip(figures) {
+                    *place += weight * figure * other;
+                }
+            }
         }
-        let determinant = h00 * h11 - h01 * h01;
-        if determinant.abs() < 1e-12 {
-            break;
+        for (number, (row, (gradient, (coefficient, usual)))) in
+            hessian.iter_mut().zip(gradient.iter_mut().zip(coefficients.iter().zip(usual))).enumerate()
+        {
+            *gradient -= coefficient - usual;
+            if let Some(place) = row.get_mut(number) {
+                *place += 1.0;
+            }
         }
-        shift += (g0 * h11 - g1 * h01) / determinant;
-        slope += (g1 * h00 - g0 * h01) / determinant;
+        let step = solve(hessian, gradient);
+        coefficients.iter_mut().zip(step).for_each(|(coefficient, step)| *coefficient += step);
     }
-    if shift.is_finite() && (0.2..5.0).contains(&slope) { Calibration { shift, slope } } else { Calibration::NONE }
+    coefficients
+}
+
+/// Gauss's elimination; the matrix is positive definite.
+#[expect(clippy::indexing_slicing, reason = "all places lie within the matrix")]
+fn solve<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> [f64; N] {
+    for pivot in 0..N {
+        for row in pivot + 1..N {
+            let (factor, from) = (a[row][pivot] / a[pivot][pivot], a[pivot]);
+            a[row].iter_mut().zip(from).skip(pivot).for_each(|(value, from)| *value -= factor * from);
+            b[row] -= factor * b[pivot];
+        }
+    }
+    let mut x = [0.0; N];
+    for row in (0..N).rev() {
+        let known: f64 = (row + 1..N).map(|column| a[row][column] * x[column]).sum();
+        x[row] = (b[row] - known) / a[row][row];
+    }
+    x
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]

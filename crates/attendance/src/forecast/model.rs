@@ -1,6 +1,7 @@
 //! The numbers of the forecast: classes, what is usual at each stage, how classes follow each other from year to year.
 
 use super::Gap;
+use super::outlook::{self, AT_HAND};
 use crate::Phase;
 use crate::enrolment::YearGroup;
 use crate::rate::Counts;
@@ -44,24 +45,24 @@ pub struct After {
     pub shares: Vec<f64>,
 }
 
-/// How a probability is put right: its log odds become `shift + slope * log odds`.
+/// How a probability is put right: its log odds become `shift + slope * log odds`, each of which may change over the school year.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
-    /// Added.
-    pub shift: f64,
-    /// Multiplied.
-    pub slope: f64,
+    /// Added at the year's end, and how much more where all of it is still to come.
+    pub shift: (f64, f64),
+    /// Multiplied at the year's end, and how much more where all of it is still to come.
+    pub slope: (f64, f64),
 }
 
 impl Calibration {
     /// That changes nothing.
-    pub const NONE: Self = Self { shift: 0.0, slope: 1.0 };
+    pub const NONE: Self = Self { shift: (0.0, 0.0), slope: (1.0, 0.0) };
 
-    /// The probability put right.
-    pub fn apply(self, probability: f64) -> f64 {
+    /// The probability put right; `rest` is the share of the school year still to come, 0 to 1.
+    pub fn apply(self, probability: f64, rest: f64) -> f64 {
         let p = probability.clamp(1e-9, 1.0 - 1e-9);
-        let odds = self.shift + self.slope * libm::log(p / (1.0 - p));
-        1.0 / (1.0 + libm::exp(-odds))
+        let (shift, slope) = (self.shift.0 + self.shift.1 * rest, self.slope.0 + self.slope.1 * rest);
+        1.0 / (1.0 + libm::exp(-(shift + slope * libm::log(p / (1.0 - p)))))
     }
 }
 
@@ -127,6 +128,8 @@ pub struct Model {
     after: Vec<(f64, [f32; CLASSES])>,
     change: (f32, f32),
     pub(super) courses: [Course; CLASSES],
+    /// By the number of sessions still to come.
+    pub(super) ahead: Vec<outlook::After>,
     /// The mean of each stage's course, and the variance of rates within it.
     pub(super) usual: Vec<(Course, f64)>,
 }
@@ -155,7 +158,8 @@ impl Model {
         let likelihoods = likelihoods(&parts.classes, &courses);
         let usual = parts.stages.iter().map(|stage| usual(&stage.shares, &courses)).collect();
         let change = (narrow(1.0 - parts.change), narrow(parts.change));
-        Ok(Self { parts, priors, likelihoods, after, change, courses, usual })
+        let ahead = (0..=AT_HAND).map(|rest| outlook::After::new(parts.change, rest)).collect();
+        Ok(Self { parts, priors, likelihoods, after, change, courses, ahead, usual })
     }
 
     /// The share of sessions that a class misses.

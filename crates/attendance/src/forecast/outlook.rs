@@ -13,6 +13,13 @@ pub struct Ahead {
     pub rest: u32,
 }
 
+impl Ahead {
+    /// The share of the school year that is still to come.
+    pub(super) fn share(self) -> f64 {
+        f64::from(self.rest) / f64::from((self.so_far.possible + self.rest).max(1))
+    }
+}
+
 /// A range that holds the value in 8 of 10 cases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
@@ -50,13 +57,13 @@ impl Rest {
 impl Belief {
     /// The number of sessions still to be missed that is to be expected: cheap, for every session.
     pub fn missed(&self, model: &Model, stage: usize, rest: u32) -> f64 {
-        let after = After::new(model, rest);
+        let after = After::of(model, rest);
         self.each(model).map(|(weight, course)| weight * self.rest_mean(&course, after, model, stage)).sum()
     }
 
     /// The whole outlook.
     pub fn outlook(&self, model: &Model, stage: usize, ahead: Ahead) -> Outlook {
-        let after = After::new(model, ahead.rest);
+        let after = After::of(model, ahead.rest);
         let (persistent_need, severe_need) = (Limit::Persistent.need(ahead), Limit::Severe.need(ahead));
         let (mut persistent, mut severe, mut missed) = (0.0, 0.0, 0.0);
         for (weight, course) in self.each(model) {
@@ -72,7 +79,7 @@ impl Belief {
             } else if need > rest {
                 0.0
             } else {
-                calibration.apply(chance)
+                calibration.apply(chance, ahead.share())
             }
         };
         let parts = model.parts();
@@ -85,7 +92,7 @@ impl Belief {
 
     /// The range of the number still to be missed.
     pub fn missed_interval(&self, model: &Model, stage: usize, rest: u32) -> Interval {
-        let after = After::new(model, rest);
+        let after = After::of(model, rest);
         let rests: Vec<(f64, Rest)> =
             self.each(model).map(|(weight, course)| (weight, self.rest(&course, after, model, stage))).collect();
         let most = f64::from(rest);
@@ -103,7 +110,7 @@ impl Belief {
 
     /// The range of a probability over the ways in which this child may attend.
     pub fn chance_interval(&self, model: &Model, stage: usize, ahead: Ahead, limit: Limit) -> Interval {
-        let after = After::new(model, ahead.rest);
+        let after = After::of(model, ahead.rest);
         let (need, parts) = (limit.need(ahead), model.parts());
         let calibration = match limit {
             Limit::Persistent => parts.persistent,
@@ -124,7 +131,7 @@ impl Belief {
                 sum += weight;
                 sum >= share
             });
-            calibration.apply(reached.or(chances.last()).map_or(0.0, |(chance, _)| *chance))
+            calibration.apply(reached.or(chances.last()).map_or(0.0, |(chance, _)| *chance), ahead.share())
         };
         Interval { low: quantile(0.1), high: quantile(0.9) }
     }
@@ -158,8 +165,8 @@ impl Belief {
 }
 
 /// How many of the sessions to come a child stays in its class.
-#[derive(Clone, Copy, Debug)]
-struct After {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct After {
     /// Expected sessions in the present class, and after a change.
     same: f64,
     changed: f64,
@@ -171,9 +178,17 @@ struct After {
     first: f64,
 }
 
+/// Sessions to come for which a model has all this at hand: a school year's, and some.
+pub(super) const AT_HAND: u32 = 440;
+
 impl After {
-    fn new(model: &Model, rest: u32) -> Self {
-        let (hazard, rest) = (model.parts().change, f64::from(rest));
+    fn of(model: &Model, rest: u32) -> Self {
+        let at_hand = usize::try_from(rest).ok().and_then(|rest| model.ahead.get(rest));
+        at_hand.copied().unwrap_or_else(|| Self::new(model.parts().change, rest))
+    }
+
+    pub(super) fn new(hazard: f64, rest: u32) -> Self {
+        let rest = f64::from(rest);
         // In continuous time: the present class holds until the first change.
         let left = libm::exp(-hazard * rest);
         let same = (1.0 - left) / hazard;

@@ -84,7 +84,7 @@ fn show((record, roster): (&Record, &Roster), year: SchoolYear, in_force: &InFor
     }
     println!("judged by    rule set {}", in_force.version);
     let rules = standard.rules.rules();
-    for (finding, alert) in fold.findings(&history, standard).zip(standard.rules.alerts()) {
+    for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {
         let Some(first) = alert.rules.first().and_then(|place| rules.get(*place)) else { continue };
         println!("\n{} ({})", first.title, alert.id);
         println!("  {}", state(&finding));

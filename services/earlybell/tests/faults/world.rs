@@ -66,7 +66,9 @@ impl World {
         installation.notify(0, &[("hook", hook.receiver("hook", ""))]);
         // All is news, however late it comes: what makes no message is another test's.
         let path = installation.folder.path().join("authority.toml");
-        let policy = std::fs::read_to_string(&path).unwrap().replace("storm = 0", "storm = 0\nnewer_than = 200");
+        let policy = std::fs::read_to_string(&path)
+            .unwrap()
+            .replace("storm = 0", "storm = 0\nnewer_than = 200\nrule_changes = \"news\"");
         std::fs::write(&path, policy).unwrap();
         installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
         let key = installation.key(&["--name", "county", "--all-schools"]);

@@ -45,6 +45,7 @@ pub(crate) fn change(pupil: u32, version: u32) -> v1::AlertChange {
         caused_by: as_of,
         off_roll_since: 0,
         other_school_urns: Vec::new(),
+        by_rule_set: false,
     }
 }
 
