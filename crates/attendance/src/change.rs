@@ -68,7 +68,10 @@ impl Chart {
         match missed {
             0 => {
                 self.since.1 += 1.0;
-                self.sum += libm::log((1.0 - after(usual)) / (1.0 - usual));
+                // It only falls: from nought there is nothing to work out.
+                if self.sum > 0.0 {
+                    self.sum += libm::log((1.0 - after(usual)) / (1.0 - usual));
+                }
             }
             1 => {
                 self.since.0 += 1.0;

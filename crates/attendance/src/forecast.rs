@@ -16,7 +16,7 @@ mod model;
 mod outlook;
 
 pub use child::{Foreseen, foresee};
-pub(crate) use child::{Foresight, whole};
+pub(crate) use child::{Foresight, rest, whole};
 pub use fit::{Child, Steps, fit};
 pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage};
 pub use outlook::{Ahead, Interval, Limit, Outlook};
@@ -72,11 +72,15 @@ impl Belief {
     pub fn observe(&mut self, model: &Model, prior: &[f32; CLASSES], gap: Gap, absent: bool) {
         let likely = model.likelihoods(self.absent, gap, absent);
         let (stay, change) = model.change();
-        let mut sum = 0.0;
         for ((weight, usual), likely) in self.weights.iter_mut().zip(prior).zip(likely) {
             *weight = (stay * *weight + change * usual) * likely;
-            sum += *weight;
         }
+        // Four sums at once, always in this order.
+        let mut sums = [0.0; 4];
+        for four in self.weights.chunks_exact(4) {
+            sums.iter_mut().zip(four).for_each(|(sum, weight)| *sum += weight);
+        }
+        let sum: f32 = sums.iter().sum();
         if sum > 0.0 {
             let scale = 1.0 / sum;
             self.weights.iter_mut().for_each(|weight| *weight *= scale);

@@ -12,7 +12,7 @@ use crate::calendar::{Calendar, Calendars};
 use crate::change::Drift;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::forecast::{Foresight, Limit, Model, whole};
+use crate::forecast::{Foresight, Limit, Model, rest, whole};
 use crate::pattern::{Found, Week};
 use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
@@ -225,9 +225,24 @@ struct Now<'a> {
     calendar: Option<&'a Calendar>,
     profile: &'a Profile,
     foresight: Option<&'a Foresight>,
-    missed: f64,
     drift: f64,
+    /// Whether a mark of the session says that it was missed.
+    missed: bool,
     standard: Standard<'a>,
+}
+
+impl Now<'_> {
+    /// Possible sessions still to come.
+    fn rest(&self) -> u32 {
+        self.calendar.map_or(0, |calendar| calendar.rest(self.session))
+    }
+
+    /// Whether rules of the forecast are looked at: where one has a level, after each session missed, and until there are enough
+    /// sessions. In between nothing rises.
+    fn looks_ahead(&self, held: Option<Level>, minimum: u32) -> bool {
+        let so_far = self.foresight.map_or(0, |foresight| foresight.so_far().possible);
+        so_far >= minimum && (held.is_some() || self.missed || so_far <= minimum + 1)
+    }
 }
 
 impl Fold {
@@ -251,7 +266,7 @@ impl Fold {
         let mut schools = Schools::new(standard.calendars);
         while let Some(first) = history.present.get(self.folded) {
             self.newest = Some(first.session);
-            let mut marked = false;
+            let (mut marked, mut missed) = (false, false);
             while let Some(entry) = history.present.get(self.folded)
                 && entry.session == first.session
             {
@@ -262,6 +277,7 @@ impl Fold {
                 marked = true;
                 self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), Of::Year);
                 let meaning = entry.revision.code.meaning();
+                missed |= meaning.is_absent();
                 if let Some(foresight) = &mut self.foresight {
                     foresight.take(entry.session.day(), meaning, standard);
                 }
@@ -272,7 +288,7 @@ impl Fold {
             }
             if marked {
                 self.settle(
-                    first.session,
+                    (first.session, missed),
                     schools.last.map(|(_, calendar)| calendar),
                     (history, standard),
                     &mut observe,
@@ -284,21 +300,18 @@ impl Fold {
     /// Sets the levels of all rules and alerts after a session.
     fn settle(
         &mut self,
-        session: Session,
+        (session, missed): (Session, bool),
         calendar: Option<&Calendar>,
         (history, standard): (&History<'_>, Standard<'_>),
         observe: &mut impl FnMut(Transition),
     ) {
         let Self { tallies, states, episodes, foresight, drift, .. } = self;
-        if let Some(foresight) = foresight {
-            foresight.at(session, calendar);
-        }
         let now = Now {
             session,
             calendar,
             profile: &history.profile,
             foresight: foresight.as_deref(),
-            missed: foresight.as_ref().map_or(0.0, |foresight| foresight.missed(standard)),
+            missed,
             drift: drift.as_ref().map_or(0.0, |drift| drift.sum()),
             standard,
         };
@@ -358,14 +371,14 @@ impl Fold {
             Measure::Sessions { window, .. } => Measured::Sessions(in_window(*window)),
             Measure::Unresolved { after, .. } => Measured::Unresolved { of, sessions: state.counted(), after: *after },
             Measure::Chance { of, .. } => {
-                let chance = self.foresight.as_ref().map_or(0.0, |foresight| of.chance(&foresight.outlook(standard)));
+                let rest = rest(history, standard);
+                let outlook = self.foresight.as_ref().map(|foresight| foresight.outlook(standard, rest));
+                let chance = outlook.map_or(0.0, |outlook| of.chance(&outlook));
                 Measured::Chance { of: *of, chance: Share::of_fraction(chance), counts }
             }
             Measure::Expected { .. } => {
-                let (missed, rest) = self
-                    .foresight
-                    .as_ref()
-                    .map_or((0.0, 0), |foresight| (foresight.missed(standard), foresight.rest()));
+                let rest = rest(history, standard);
+                let missed = self.foresight.as_ref().map_or(0.0, |foresight| foresight.missed(standard, rest));
                 Measured::Expected { missed: whole(missed), rest, counts }
             }
             Measure::Pattern { .. } => {
@@ -627,10 +640,13 @@ impl State {
     fn reached(&mut self, measure: &Measure, possible: u32, now: &Now<'_>) -> Option<Level> {
         let before = self.level;
         let holds = |level: Level| before.is_some_and(|now| level <= now);
-        let so_far = || now.foresight.map_or(0, |foresight| foresight.so_far().possible);
         match measure {
             Measure::Rate { minimum, .. } if possible < *minimum => before,
-            Measure::Chance { minimum, .. } | Measure::Expected { minimum, .. } if so_far() < *minimum => before,
+            Measure::Chance { minimum, .. } | Measure::Expected { minimum, .. }
+                if !now.looks_ahead(before, *minimum) =>
+            {
+                before
+            }
             Measure::Rate { margin, levels, .. } => levels.gravest(|level, threshold| {
                 let rate = Rate { part: self.counted(), possible };
                 rate.reaches(if holds(level) { threshold.less(*margin) } else { threshold })
@@ -643,15 +659,19 @@ impl State {
                 levels.gravest(|_, threshold| sessions >= threshold)
             }
             Measure::Chance { of, margin, levels, .. } => {
-                let chance = now.foresight.map_or(0.0, |foresight| of.chance(&foresight.outlook(now.standard)));
+                let outlook = now.foresight.map(|foresight| foresight.outlook(now.standard, now.rest()));
+                let chance = outlook.map_or(0.0, |outlook| of.chance(&outlook));
                 let chance = Share::of_fraction(chance);
                 levels.gravest(|level, threshold| {
                     chance >= if holds(level) { threshold.less(*margin) } else { threshold }
                 })
             }
-            Measure::Expected { margin, levels, .. } => levels.gravest(|level, threshold| {
-                now.missed >= f64::from(if holds(level) { threshold.saturating_sub(*margin) } else { threshold })
-            }),
+            Measure::Expected { margin, levels, .. } => {
+                let missed = now.foresight.map_or(0.0, |foresight| foresight.missed(now.standard, now.rest()));
+                levels.gravest(|level, threshold| {
+                    missed >= f64::from(if holds(level) { threshold.saturating_sub(*margin) } else { threshold })
+                })
+            }
             Measure::Pattern { minimum, levels } => {
                 let Course::Week(week) = &self.course else { return None };
                 let found = week.found().filter(|found| found.of >= *minimum);

@@ -68,7 +68,8 @@ pub struct Week {
     weeks: Vec<(Day, bool)>,
     spell: Option<Spell>,
     found: Option<Found>,
-    day: Option<Day>,
+    /// The newest day, and whether it is next to a weekend or holiday.
+    day: Option<(Day, bool)>,
     newest_absent: bool,
 }
 
@@ -96,10 +97,11 @@ impl Week {
     /// Takes a possible session in, in the order of the calendar.
     pub fn observe(&mut self, session: Session, absent: bool, calendar: Option<&Calendar>) {
         let day = session.day();
-        let edge = is_edge(day, calendar);
-        let same_day = self.day == Some(day);
+        let known = self.day.filter(|(known, _)| *known == day);
+        let same_day = known.is_some();
+        let edge = known.map_or_else(|| is_edge(day, calendar), |(_, edge)| edge);
         if !same_day {
-            self.day = Some(day);
+            self.day = Some((day, edge));
             self.all += 1;
             if let Some(days) = self.days.get_mut(usize::from(day.weekday())) {
                 *days += 1;

@@ -2,10 +2,9 @@
 
 use super::outlook::{Ahead, Interval, Limit, Outlook};
 use super::{Belief, Gap};
-use crate::calendar::Calendar;
+use crate::Day;
 use crate::judge::{History, Standard};
 use crate::rate::Counts;
-use crate::{Day, Session};
 
 /// A belief that follows a record.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +13,6 @@ pub(crate) struct Foresight {
     stage: usize,
     before: Option<Day>,
     so_far: Counts,
-    /// Possible sessions still to come, by the calendar of the school of the newest mark.
-    rest: u32,
 }
 
 impl Foresight {
@@ -24,7 +21,7 @@ impl Foresight {
         let stage = standard.model.stage(history.profile.phase, history.profile.year_group);
         let behind = history.previous.map(crate::record::YearRecord::counts).unwrap_or_default();
         let belief = Belief::after(behind, standard.model, stage);
-        Self { belief, stage, before: None, so_far: Counts::default(), rest: 0 }
+        Self { belief, stage, before: None, so_far: Counts::default() }
     }
 
     /// Takes a mark in.
@@ -38,33 +35,30 @@ impl Foresight {
         self.so_far.add(meaning);
     }
 
-    /// Says what session it is after.
-    pub(crate) fn at(&mut self, session: Session, calendar: Option<&Calendar>) {
-        self.rest = calendar.map_or(0, |calendar| calendar.rest(session));
-    }
-
-    /// The number of sessions still to be missed that is to be expected.
-    pub(crate) fn missed(&self, standard: Standard<'_>) -> f64 {
-        self.belief.missed(standard.model, self.stage, self.rest)
+    /// The number of so many possible sessions still to come that is to be missed.
+    pub(crate) fn missed(&self, standard: Standard<'_>, rest: u32) -> f64 {
+        self.belief.missed(standard.model, self.stage, rest)
     }
 
     /// The whole outlook.
-    pub(crate) fn outlook(&self, standard: Standard<'_>) -> Outlook {
-        self.belief.outlook(standard.model, self.stage, self.ahead())
+    pub(crate) fn outlook(&self, standard: Standard<'_>, rest: u32) -> Outlook {
+        self.belief.outlook(standard.model, self.stage, Ahead { so_far: self.so_far, rest })
     }
 
     /// Possible sessions of the year so far, and those missed.
     pub(crate) fn so_far(&self) -> Counts {
         self.so_far
     }
+}
 
-    pub(crate) fn rest(&self) -> u32 {
-        self.rest
-    }
-
-    fn ahead(&self) -> Ahead {
-        Ahead { so_far: self.so_far, rest: self.rest }
-    }
+/// Possible sessions still to come after the newest mark, by the calendar of its school.
+pub(crate) fn rest(history: &History<'_>, standard: Standard<'_>) -> u32 {
+    let mut newest = history.present.entries().rev().filter(|entry| entry.revision.code != crate::Code::NotTaken);
+    let rest = newest.next().and_then(|newest| {
+        let school = history.present.school(newest)?;
+        Some(standard.calendars.of(school).rest(newest.session))
+    });
+    rest.unwrap_or(0)
 }
 
 /// What the rest of a child's school year will bring, if nothing changes.
@@ -92,18 +86,17 @@ impl Foreseen {
 /// The forecast of a child after the newest session of its record; none where there is no possible session.
 pub fn foresee(history: &History<'_>, standard: Standard<'_>) -> Option<Foreseen> {
     let mut foresight = Foresight::begin(history, standard);
-    let mut newest = None;
     for entry in history.present.entries().filter(|entry| entry.revision.code != crate::Code::NotTaken) {
         foresight.take(entry.session.day(), entry.revision.code.meaning(), standard);
-        newest = Some(entry);
     }
-    let newest = newest.filter(|_| foresight.so_far.possible > 0)?;
-    let school = history.present.school(newest)?;
-    foresight.at(newest.session, Some(standard.calendars.of(school)));
-    let Foresight { belief, stage, rest, .. } = foresight;
-    let (model, ahead) = (standard.model, foresight.ahead());
+    let Foresight { belief, stage, so_far, .. } = foresight;
+    if so_far.possible == 0 {
+        return None;
+    }
+    let (model, rest) = (standard.model, rest(history, standard));
+    let ahead = Ahead { so_far, rest };
     Some(Foreseen {
-        outlook: foresight.outlook(standard),
+        outlook: belief.outlook(model, stage, ahead),
         persistent: belief.chance_interval(model, stage, ahead, Limit::Persistent),
         severe: belief.chance_interval(model, stage, ahead, Limit::Severe),
         missed: belief.missed_interval(model, stage, rest),

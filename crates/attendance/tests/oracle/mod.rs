@@ -186,6 +186,15 @@ fn start_of_window(day: Day, school: Urn, weeks: u16, calendars: &Calendars) -> 
     monday
 }
 
+/// Whether rules of the forecast are not looked at: enough sessions, no level, and the newest session was not missed.
+fn unseen(known: &[(Session, Urn, Code)], year: SchoolYear, minimum: u32, held: Option<Level>) -> bool {
+    let of_year = || known.iter().filter(|(session, _, _)| session.school_year() == year);
+    let possible = of_year().filter(|(_, _, code)| code.meaning().is_possible()).count();
+    let newest = of_year().map(|(session, _, _)| *session).max();
+    let missed = of_year().any(|(session, _, code)| Some(*session) == newest && code.meaning().is_absent());
+    possible > minimum as usize + 1 && held.is_none() && !missed
+}
+
 /// The forecast of exactly these marks, made anew; with the possible sessions of the year.
 fn foreseen(known: &[(Session, Urn, Code)], year: SchoolYear, calendars: &Calendars) -> (u32, Option<Foreseen>) {
     let record = |year: SchoolYear| {
@@ -245,6 +254,9 @@ fn ahead(
             let sum = change(known);
             let least = |level, least: u32| f64::from(least) * if held >= Some(level) { 0.5 } else { 1.0 };
             levels.iter().filter(|(level, threshold)| sum >= least(*level, *threshold)).map(|(level, _)| level).max()
+        }
+        Measure::Expected { minimum, .. } | Measure::Chance { minimum, .. } if unseen(known, year, *minimum, held) => {
+            held
         }
         Measure::Expected { minimum, margin, levels } => {
             let (possible, foreseen) = foreseen(known, year, calendars);

@@ -7,6 +7,7 @@ use ::installation::{InForce, InForceError};
 use anyhow::{Context, bail};
 use attendance::alert::Change;
 use clap::Args;
+use policy::routes::RuleChanges;
 use policy::{Files, Policy};
 use rules::snapshot::Snapshot;
 use service::clock::Clock;
@@ -119,6 +120,16 @@ fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
     lines.push(format!("schools with another locality: {moved}"));
     if before.calendars != after.calendars {
         lines.push("calendars: changed; every pupil is judged anew".to_owned());
+    }
+    if before.model != after.model {
+        let source = &after.model.parts().source;
+        lines.push(format!("the forecast's numbers: changed; every pupil is judged anew ({source})"));
+    }
+    if before.rules != after.rules || before.model != after.model {
+        lines.push(match after.notify.rule_changes {
+            RuleChanges::Silent => "what this changes makes no message (notify.rule_changes)".to_owned(),
+            RuleChanges::News => "what this changes is told as news (notify.rule_changes)".to_owned(),
+        });
     }
     lines
 }
