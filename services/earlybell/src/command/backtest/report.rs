@@ -3,6 +3,7 @@
 use super::summary::Summary;
 use super::worth::Worth;
 use anyhow::Context;
+use attendance::Day;
 use minijinja::{Environment, context};
 use serde::Serialize;
 use std::fs;
@@ -23,7 +24,7 @@ struct Status {
 struct Table<'a> {
     title: String,
     /// The last school days before holidays, and of the year.
-    ends: Vec<&'a str>,
+    ends: Vec<String>,
     rows: Vec<Row<'a>>,
 }
 
@@ -76,7 +77,7 @@ fn page(summary: &Summary) -> Result<String, minijinja::Error> {
 
 fn table(of: &[Worth]) -> Table<'_> {
     let phase = of.first().and_then(|worth| worth.phase.as_deref());
-    let ends = of.first().map(|worth| worth.persistent_flagged_by.keys().map(String::as_str).collect());
+    let ends = of.first().map(|worth| worth.persistent_flagged_by.keys().map(|day| short(day)).collect());
     let percent = |part: usize, of: usize| match of {
         0 => "-".to_owned(),
         of => format!("{}%", whole(fraction(part, of))),
@@ -93,10 +94,19 @@ fn table(of: &[Worth]) -> Table<'_> {
         }
     };
     Table {
-        title: phase.map_or_else(|| "What flags were worth".to_owned(), |phase| format!("Phase: {phase}")),
+        title: match phase {
+            None => "What flags were worth".to_owned(),
+            Some("Not applicable") => "Phase: not applicable (special schools)".to_owned(),
+            Some(phase) => format!("Phase: {phase}"),
+        },
         ends: ends.unwrap_or_default(),
         rows: of.iter().map(|worth| Row { rule: worth.rule.as_deref(), ..row(worth) }).collect(),
     }
+}
+
+/// A day as people write it: "24 Oct".
+fn short(day: &str) -> String {
+    Day::parse(day).map_or_else(|_| day.to_owned(), |day| day.date().strftime("%-d %b").to_string())
 }
 
 fn last_found(worth: &Worth) -> usize {
