@@ -37,19 +37,17 @@ impl Run {
     }
 }
 
-const COUNTY: [&str; 6] = ["--seed", "3", "--schools", "6", "--pupils", "1300"];
-
-/// A county with its year before, as files.
-fn county(run: &Run) {
+/// A county of so many pupils with its year before, as files.
+fn county(run: &Run, pupils: &str) {
     let files =
         ["simulate", "year.csv", "--earlier", "before.csv", "--pupils-out", "pupils.csv", "--policy-out", "policy"];
-    run.good(&[&files[..], &COUNTY].concat());
+    run.good(&[&files[..], &["--seed", "3", "--schools", "6", "--pupils", pupils]].concat());
 }
 
 #[test]
 fn the_list_of_a_day_is_ranked_and_knows_nothing_of_what_came_later() {
     let run = Run::new();
-    county(&run);
+    county(&run, "500");
     let list = |registers: &str, list: &str, more: &[&str]| {
         let fixed = ["backtest", "--registers", registers, "--registers", "before.csv", "--pupils", "pupils.csv"];
         let asked = ["--as-of", "2025-10-23", "--list", list];
@@ -67,7 +65,7 @@ fn the_list_of_a_day_is_ranked_and_knows_nothing_of_what_came_later() {
         "upn,school_urn,possible,absent,rate,probability_persistent,probability_severe,expected_missed,urgency";
     assert_eq!(lines.next(), Some(columns));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
-    assert!(rows.len() > 1_200, "a line a pupil: {}", rows.len());
+    assert!(rows.len() > 450, "a line a pupil: {}", rows.len());
     let number = |row: &Vec<&str>, at: usize| -> f64 { row[at].parse().unwrap() };
     assert!(rows.windows(2).all(|pair| number(&pair[0], 7) >= number(&pair[1], 7)), "the most urgent first");
     for row in &rows {
@@ -87,7 +85,7 @@ fn the_list_of_a_day_is_ranked_and_knows_nothing_of_what_came_later() {
         line.split(',').nth(2).unwrap().parse().unwrap()
     };
     let later = |rows: &[Vec<&str>]| rows.iter().map(|row| absent(row[0]) - number(row, 3)).sum::<f64>();
-    let (top, bottom) = (later(&rows[..100]), later(&rows[rows.len() - 100..]));
+    let (top, bottom) = (later(&rows[..50]), later(&rows[rows.len() - 50..]));
     assert!(top > 4.0 * bottom, "{top} {bottom}");
     // Without a policy the calendar is what was seen, and nothing of it that came later.
     let without = list("year.csv", "without.csv", &[]);
@@ -109,7 +107,7 @@ fn a_list_needs_a_day_and_a_day_a_list() {
 #[test]
 fn the_report_is_one_page_that_needs_nothing_else() {
     let run = Run::new();
-    county(&run);
+    county(&run, "300");
     let files = ["backtest", "--registers", "year.csv", "--registers", "before.csv", "--pupils", "pupils.csv"];
     let told = run.good(&[&files[..], &["--policy", "policy", "--html", "report.html"]].concat());
     assert!(told.contains("forecast on the evening of"), "{told}");
@@ -127,7 +125,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
 #[test]
 fn numbers_of_ones_own_are_fitted_checked_and_used() {
     let run = Run::new();
-    county(&run);
+    county(&run, "1250");
     let fit =
         ["fit", "--registers", "before.csv", "--registers", "year.csv", "--year", "2025/26", "--pupils", "pupils.csv"];
     let told = run.good(&[&fit[..], &["--policy", "policy", "--out", "policy/projection.toml"]].concat());
@@ -160,7 +158,7 @@ fn numbers_of_ones_own_are_fitted_checked_and_used() {
 #[test]
 fn the_year_before_is_of_the_same_children() {
     let run = Run::new();
-    county(&run);
+    county(&run, "300");
     let pupils = |name: &str| -> std::collections::BTreeSet<String> {
         run.read(name).lines().skip(1).filter_map(|line| line.split(',').nth(3)).map(str::to_owned).collect()
     };

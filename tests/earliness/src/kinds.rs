@@ -14,7 +14,7 @@ use simulator::calendar::Calendar;
 pub struct Kind {
     /// Its name.
     pub name: &'static str,
-    /// The correlation of a pupil's ranks in two years.
+    /// The correlation of a pupil's ranks in two years; that of the rates, which are skewed, is lower by 0.15.
     pub between_years: f64,
     /// Lengths of spells in sessions, with weights: half of them 2 to 4.
     pub lengths: &'static [(usize, f64)],
@@ -41,7 +41,7 @@ const LONG: &[(usize, f64)] = &[(1, 0.12), (2, 0.40), (4, 0.10), (6, 0.10), (10,
 pub const KINDS: [Kind; 6] = [
     Kind {
         name: "steady",
-        between_years: 0.63,
+        between_years: 0.78,
         lengths: DAYS,
         long_for_many: 2.0,
         season: 0.2,
@@ -51,7 +51,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "short spells",
-        between_years: 0.63,
+        between_years: 0.78,
         lengths: SHORT,
         long_for_many: 3.0,
         season: 0.1,
@@ -61,7 +61,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "long spells",
-        between_years: 0.60,
+        between_years: 0.76,
         lengths: LONG,
         long_for_many: 2.0,
         season: 0.3,
@@ -71,7 +71,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "winters",
-        between_years: 0.65,
+        between_years: 0.79,
         lengths: DAYS,
         long_for_many: 3.0,
         season: 0.6,
@@ -81,7 +81,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "little stays",
-        between_years: 0.50,
+        between_years: 0.65,
         lengths: DAYS,
         long_for_many: 2.0,
         season: 0.2,
@@ -91,7 +91,7 @@ pub const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "breaking off",
-        between_years: 0.63,
+        between_years: 0.78,
         lengths: SHORT,
         long_for_many: 4.0,
         season: 0.2,
@@ -189,7 +189,8 @@ type Year = (Vec<Session>, Option<usize>);
 
 fn year(kind: &Kind, share: f64, days: &[Day], dice: &mut Dice) -> Year {
     let sessions = days.len() * 2;
-    let wanted = (share * sessions as f64).round() as usize;
+    // Cut off: a share below a band's edge stays below it.
+    let wanted = (share * sessions as f64 + 1e-9) as usize;
     let mut weights: Vec<f64> =
         (0..sessions).map(|at| season(kind, days[at / 2]) * weekday(days[at / 2], at)).collect();
     let draw = dice.unit();
@@ -211,11 +212,22 @@ fn year(kind: &Kind, share: f64, days: &[Day], dice: &mut Dice) -> Year {
         let third = from..from + sessions / 3;
         weights.iter_mut().enumerate().filter(|(at, _)| !third.contains(at)).for_each(|(_, weight)| *weight *= 0.1);
     }
-    (place(kind, share, wanted, &weights, dice), broke_off)
+    // Who breaks off was like others until then, in the length of spells too.
+    let spells = if broke_off.is_some() { Spells::Ordinary } else { Spells::By(share) };
+    (place(kind, spells, wanted, &weights, dice), broke_off)
+}
+
+/// What spells of a year are like.
+#[derive(Clone, Copy)]
+enum Spells {
+    /// Of ordinary length, and they may touch.
+    Ordinary,
+    /// The longer the more is missed; they do not touch unless the year is full of them.
+    By(f64),
 }
 
 /// Lays spells until so many sessions are missed.
-fn place(kind: &Kind, share: f64, wanted: usize, weights: &[f64], dice: &mut Dice) -> Vec<Session> {
+fn place(kind: &Kind, spells: Spells, wanted: usize, weights: &[f64], dice: &mut Dice) -> Vec<Session> {
     let mut sums = Vec::with_capacity(weights.len());
     let mut sum = 0.0;
     for weight in weights {
@@ -224,16 +236,18 @@ fn place(kind: &Kind, share: f64, wanted: usize, weights: &[f64], dice: &mut Dic
     }
     let mut year = vec![Session::Attended; weights.len()];
     let mut missed = 0;
-    let longer = 1.0 + (kind.long_for_many - 1.0) * (share / 0.5).min(1.0).powi(2);
+    let (longer, dense) = match spells {
+        Spells::Ordinary => (1.0, true),
+        Spells::By(share) => (1.0 + (kind.long_for_many - 1.0) * (share / 0.5).min(1.0).powi(2), share >= 0.25),
+    };
     while missed < wanted {
         let length = (dice.weighted(kind.lengths) as f64 * longer).round() as usize;
         let length = length.clamp(1, wanted - missed);
         let draw = dice.unit() * sum;
         let start = sums.partition_point(|upto| *upto <= draw);
-        // A spell does not touch another one unless the year is full of them.
         let free = |at: usize| year.get(at).is_none_or(|session| *session == Session::Attended);
         let apart = (start.saturating_sub(1)..=start + length).all(free);
-        if !apart && share < 0.25 {
+        if !apart && !dense {
             continue;
         }
         let mut left = length;

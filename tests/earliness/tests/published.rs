@@ -12,6 +12,9 @@ const BANDS: [(Phase, [f64; 11]); 2] = [
     (Phase::Secondary, [10360.0, 6401.0, 2546.0, 1004.0, 534.0, 348.0, 217.0, 167.0, 158.0, 113.0, 838.0]),
 ];
 
+/// Rates in years 6 and 7: FFT, 2023/24 to 2024/25.
+const BETWEEN_YEARS: f64 = 0.63;
+
 fn share(part: usize, of: usize) -> f64 {
     100.0 * part as f64 / of as f64
 }
@@ -62,15 +65,16 @@ fn check(cohort: &Cohort, between: f64) -> Vec<String> {
     told("spells of 2 to 4 sessions".to_owned(), share(short, lengths.len()), 50.0, 7.0);
     let both = cohort.pupils.iter().filter(|pupil| !pupil.before.is_empty());
     let pairs: Vec<(f64, f64)> = both.map(|pupil| (rates(&pupil.before), rates(&pupil.year))).collect();
-    told("correlation of two years".to_owned(), correlation(&pairs), between, 0.12);
+    told("correlation of two years".to_owned(), correlation(&pairs), between, 0.08);
     wrong
 }
 
 #[test]
 fn every_kind_has_the_published_year() {
-    let mut wrong = check(&county::cohort(1, 12_000).unwrap(), 0.6);
+    let mut wrong = check(&county::cohort(1, 12_000).unwrap(), BETWEEN_YEARS);
     for (kind, seed) in KINDS.iter().zip(10..) {
-        wrong.extend(check(&kinds::cohort(kind, seed, 12_000), kind.between_years));
+        let between = if kind.name == "little stays" { 0.5 } else { BETWEEN_YEARS };
+        wrong.extend(check(&kinds::cohort(kind, seed, 12_000), between));
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
@@ -85,9 +89,12 @@ fn kinds_differ_in_when_absence_falls() {
     assert!(many > 3 * few, "{few} {many}");
     let kind = KINDS.iter().find(|kind| kind.name == "breaking off").unwrap();
     let cohort = kinds::cohort(kind, 1, 4_000);
-    for pupil in cohort.pupils.iter().filter(|pupil| pupil.broke_off.is_some_and(|day| (20..170).contains(&day))) {
-        let day = pupil.broke_off.unwrap() * 2;
-        let (before, after) = (rates(&pupil.year[..day]), rates(&pupil.year[day..]));
-        assert!(after > 2.0 * before && after > 0.2, "{before} {after}");
+    let broke = cohort.pupils.iter().filter_map(|pupil| Some((pupil, pupil.broke_off?)));
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (pupil, day) in broke.filter(|(_, day)| (20..170).contains(day)) {
+        before.push(rates(&pupil.year[..day * 2]));
+        after.push(rates(&pupil.year[day * 2..]));
     }
+    let mean = |rates: &[f64]| rates.iter().sum::<f64>() / rates.len() as f64;
+    assert!(mean(&before) < 0.06 && (0.4..0.6).contains(&mean(&after)), "{} {}", mean(&before), mean(&after));
 }

@@ -94,11 +94,11 @@ impl Belief {
     pub fn missed_interval(&self, model: &Model, stage: usize, rest: u32) -> Interval {
         let after = After::of(model, rest);
         let rests: Vec<(f64, Rest)> =
-            self.each(model).map(|(weight, course)| (weight, self.rest(&course, after, model, stage))).collect();
+            self.likely(model).map(|(weight, course)| (weight, self.rest(&course, after, model, stage))).collect();
         let most = f64::from(rest);
         let quantile = |share: f64| {
             let (mut low, mut high) = (0.0, most);
-            while high - low > 0.25 {
+            while high - low > 0.5 {
                 let middle = f64::midpoint(low, high);
                 let more: f64 = rests.iter().map(|(weight, rest)| weight * rest.reaches(middle + 0.5)).sum();
                 if more > 1.0 - share { low = middle } else { high = middle }
@@ -121,7 +121,7 @@ impl Belief {
             return Interval { low: sure, high: sure };
         }
         let mut chances: Vec<(f64, f64)> = self
-            .each(model)
+            .likely(model)
             .map(|(weight, course)| (self.rest(&course, after, model, stage).reaches(need), weight))
             .collect();
         chances.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -139,6 +139,11 @@ impl Belief {
     fn each<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = (f64, Course)> + 'a {
         let weights = self.weights.iter().map(|weight| f64::from(*weight));
         weights.zip(model.courses).filter(|(weight, _)| *weight > 1e-6)
+    }
+
+    /// The classes that ranges are made of: those of less weight move no end of a range.
+    fn likely<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = (f64, Course)> + 'a {
+        self.each(model).filter(|(weight, _)| *weight > 2e-3)
     }
 
     fn rest_mean(&self, course: &Course, after: After, model: &Model, stage: usize) -> f64 {
