@@ -53,6 +53,7 @@ pub(crate) fn read(text: &str) -> Result<Model, Problems> {
     let Some(mut file) = problems.take(Table::parse(PROJECTION, text)) else { return Err(problems) };
     let source: Option<String> = file.required("source", &mut problems);
     let change: Option<f64> = file.required("change", &mut problems);
+    let trust: Option<f64> = file.required("trust", &mut problems);
     let persistent: Option<RawCalibration> = file.entry("persistent", &mut problems);
     let severe: Option<RawCalibration> = file.entry("severe", &mut problems);
     let classes: Option<Vec<Entry<RawClass>>> = file.entries("class", "", &mut problems);
@@ -80,6 +81,7 @@ pub(crate) fn read(text: &str) -> Result<Model, Problems> {
             .collect(),
         stages,
         change: change.unwrap_or_default(),
+        trust: trust.unwrap_or_default(),
         after: read_all(after).map(|(_, RawAfter { rate, shares })| After { rate, shares }).collect(),
         persistent: calibration(persistent),
         severe: calibration(severe),
@@ -107,6 +109,7 @@ const HEAD: &str = "\
 # what they mean is in docs/projection.md. Change them with that command rather than by hand.
 #
 # change        the chance, each session, that a child changes its ways
+# trust         how much a session says, 0 to 1: sessions of a child hang together, so that one says less than one by itself would
 # persistent    how the probability of persistent absence is put right: log odds = shift + slope * log odds, each at the end of the school
 #               year, and how much more at its beginning; severe: the same for severe absence
 # [[class]]     a typical way to attend: the chance that a spell of absence begins after a session attended, and that it lasts after one
@@ -130,6 +133,7 @@ pub(crate) fn write(model: &Model) -> String {
     line(String::new());
     line(format!("source = {:?}", parts.source));
     line(format!("change = {:.6}", parts.change));
+    line(format!("trust = {:.3}", parts.trust));
     for (name, Calibration { shift, slope }) in [("persistent", parts.persistent), ("severe", parts.severe)] {
         let pair = |(end, more): (f64, f64)| format!("[{end:.4}, {more:.4}]");
         line(format!("{name} = {{ shift = {}, slope = {} }}", pair(shift), pair(slope)));

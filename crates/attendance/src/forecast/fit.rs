@@ -56,6 +56,8 @@ pub struct Child {
 const PARTS: usize = 16;
 /// The rates of the year before by which the beginning of a year is told apart.
 const RATES_BEFORE: [f64; 12] = [0.0, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.11, 0.15, 0.22, 0.35, 0.6];
+/// How much a session says: by trial, `docs/projection.md`.
+const TRUST: f64 = 0.5;
 const ROUNDS: usize = 60;
 const FIT_CLASSES: usize = 12;
 /// Children of a year group below which it has no stage of its own, and how many children's worth of the phase's shares count in.
@@ -119,7 +121,7 @@ fn begin(children: &[Child], source: String) -> Parts {
         After { rate, shares: shares.into_iter().map(|share| share / sum).collect() }
     });
     let after = after.into();
-    Parts { source, classes, stages, change: 0.004, after, persistent: none, severe: none }
+    Parts { source, classes, stages, change: 0.004, trust: TRUST, after, persistent: none, severe: none }
 }
 
 /// What a round of expectation counts.

@@ -77,6 +77,9 @@ pub struct Parts {
     pub stages: Vec<Stage>,
     /// The chance, each session, that a child changes to a class as is usual at its stage.
     pub change: f64,
+    /// How much a session says, 0 to 1: sessions of a child hang together, so that one says less than one by itself would. The likelihoods
+    /// are taken to this power.
+    pub trust: f64,
     /// What is usual after a school year of so much absence, by rising rate.
     pub after: Vec<After>,
     /// For the probability of persistent absence.
@@ -113,6 +116,9 @@ pub enum ModelError {
     /// No stage fits every child.
     #[error("the last stage must be for any phase and year group")]
     NoStage,
+    /// How much a session says is no share.
+    #[error("trust, how much a session says, must lie between 0 (excluded) and 1")]
+    Trust,
     /// The change of class is no chance.
     #[error("the chance to change must lie between 0 and 0.1, both excluded")]
     Change,
@@ -155,7 +161,7 @@ impl Model {
         for (course, class) in courses.iter_mut().zip(&parts.classes) {
             *course = Course::of(class);
         }
-        let likelihoods = likelihoods(&parts.classes, &courses);
+        let likelihoods = likelihoods(&parts, &courses);
         let usual = parts.stages.iter().map(|stage| usual(&stage.shares, &courses)).collect();
         let change = (narrow(1.0 - parts.change), narrow(parts.change));
         let ahead = (0..=AT_HAND).map(|rest| outlook::After::new(parts.change, rest)).collect();
@@ -260,6 +266,9 @@ fn check(parts: &Parts) -> Result<(), ModelError> {
     if !(parts.change > 0.0 && parts.change < 0.1) {
         return Err(ModelError::Change);
     }
+    if !(parts.trust > 0.0 && parts.trust <= 1.0) {
+        return Err(ModelError::Trust);
+    }
     match parts.stages.last() {
         Some(last) if last.phase.is_none() && last.year_groups.is_empty() => Ok(()),
         _ => Err(ModelError::NoStage),
@@ -287,11 +296,12 @@ const USUAL_SESSIONS: f64 = 20.0;
 
 type Likelihoods = [[[[f32; CLASSES]; 2]; 3]; 3];
 
-fn likelihoods(classes: &[Class], courses: &[Course; CLASSES]) -> Likelihoods {
+fn likelihoods(parts: &Parts, courses: &[Course; CLASSES]) -> Likelihoods {
+    let said = |likely: f64| narrow(libm::pow(likely, parts.trust));
     let mut all = [[[[0.0; CLASSES]; 2]; 3]; 3];
     for (before, by_gap) in all.iter_mut().enumerate() {
         for (gap, by_now) in by_gap.iter_mut().enumerate() {
-            for (at, (class, course)) in classes.iter().zip(courses).enumerate() {
+            for (at, (class, course)) in parts.classes.iter().zip(courses).enumerate() {
                 let chances = class.chances.get(gap).copied().unwrap_or(Chances { onset: 0.0, stay: 0.0 });
                 let missed = match before {
                     0 => course.rate,
@@ -300,7 +310,7 @@ fn likelihoods(classes: &[Class], courses: &[Course; CLASSES]) -> Likelihoods {
                 };
                 let [attended_at, missed_at] = by_now;
                 if let (Some(attended_at), Some(missed_at)) = (attended_at.get_mut(at), missed_at.get_mut(at)) {
-                    (*attended_at, *missed_at) = (narrow(1.0 - missed), narrow(missed));
+                    (*attended_at, *missed_at) = (said(1.0 - missed), said(missed));
                 }
             }
         }

@@ -16,6 +16,7 @@ pub(crate) fn model() -> Model {
         classes: vec![class(0.02, 0.3), class(0.08, 0.5), class(0.3, 0.7)],
         stages: vec![stage(Some(Phase::Primary), [0.7, 0.25, 0.05]), stage(None, [0.6, 0.3, 0.1])],
         change: 0.002,
+        trust: 1.0,
         after: vec![after(0.0, [0.9, 0.09, 0.01]), after(0.1, [0.3, 0.5, 0.2]), after(0.6, [0.05, 0.25, 0.7])],
         persistent: Calibration { shift: (0.1, 0.0), slope: (0.9, 0.0) },
         severe: Calibration::NONE,
