@@ -322,47 +322,48 @@ fn likelihoods(parts: &Parts, courses: &[Course; CLASSES]) -> Likelihoods {
 const WEEK: [Gap; 10] =
     [Gap::Break, Gap::Noon, Gap::Night, Gap::Noon, Gap::Night, Gap::Noon, Gap::Night, Gap::Noon, Gap::Night, Gap::Noon];
 
+/// Sessions that a class is played for: twenty weeks.
+const PLAYED: u16 = 200;
+
 impl Course {
     /// By playing a class through many weeks: the means and squares of what is missed are exact sums.
     fn of(class: &Class) -> Self {
-        let (attended, _) = Self::play(class, 20, (1.0, 0.0));
-        let settled = attended.last;
-        let (course, totals) = Self::play(class, 20, settled);
-        let _ = course;
-        let sessions = 200.0;
-        let (mean, square) = totals;
-        let rate = mean / sessions;
-        let (_, (after_missed, _)) = Self::play(class, 20, (0.0, 1.0));
-        let (_, (after_attended, _)) = Self::play(class, 20, (1.0, 0.0));
+        let settled = Played::of(class, (1.0, 0.0)).last;
+        let Played { mean, square, .. } = Played::of(class, settled);
+        let more = |start| Played::of(class, start).mean - mean;
+        let sessions = f64::from(PLAYED);
         let variance = ((square - mean * mean) / sessions).max(1e-6);
-        Self { rate, variance, more: (after_missed - mean, after_attended - mean) }
-    }
-
-    /// Mean and mean square of what is missed in so many weeks, beginning with the chances of having attended and missed.
-    fn play(class: &Class, weeks: usize, start: (f64, f64)) -> (Played, (f64, f64)) {
-        // Probability, mean and mean square, each together with having attended or missed the newest session.
-        let (mut attended, mut missed) = ([start.0, 0.0, 0.0], [start.1, 0.0, 0.0]);
-        for gap in WEEK.iter().cycle().take(weeks * WEEK.len()) {
-            let Some(Chances { onset, stay }) = class.chances.get(*gap as usize).copied() else { continue };
-            let next = |part: usize| {
-                let of = |state: &[f64; 3]| state.get(part).copied().unwrap_or(0.0);
-                let (a, m) = (of(&attended), of(&missed));
-                (a * (1.0 - onset) + m * (1.0 - stay), a * onset + m * stay)
-            };
-            let ((a0, m0), (a1, m1), (a2, m2)) = (next(0), next(1), next(2));
-            attended = [a0, a1, a2];
-            missed = [m0, m1 + m0, m2 + 2.0 * m1 + m0];
-        }
-        let [a0, a1, a2] = attended;
-        let [m0, m1, m2] = missed;
-        (Played { last: (a0, m0) }, (a1 + m1, a2 + m2))
+        Self { rate: mean / sessions, variance, more: (more((0.0, 1.0)), more((1.0, 0.0))) }
     }
 }
 
-/// Where a played class ends.
+/// What a class misses that is played through [`PLAYED`] sessions.
 struct Played {
+    mean: f64,
+    square: f64,
     /// The chances of having attended and missed the last session.
     last: (f64, f64),
+}
+
+impl Played {
+    /// From the chances of having attended and missed the session before.
+    fn of(class: &Class, start: (f64, f64)) -> Self {
+        // Probability, mean and mean square, each together with having attended or missed the newest session.
+        let (mut attended, mut missed) = ([start.0, 0.0, 0.0], [start.1, 0.0, 0.0]);
+        for gap in WEEK.iter().cycle().take(PLAYED.into()) {
+            let Some(Chances { onset, stay }) = class.chances.get(*gap as usize).copied() else { continue };
+            let next = |(a, m): (f64, f64)| (a * (1.0 - onset) + m * (1.0 - stay), a * onset + m * stay);
+            let [(a0, m0), (a1, m1), (a2, m2)] = pairs(attended, missed).map(next);
+            attended = [a0, a1, a2];
+            missed = [m0, m1 + m0, m2 + 2.0 * m1 + m0];
+        }
+        let [(a0, m0), (a1, m1), (a2, m2)] = pairs(attended, missed);
+        Self { mean: a1 + m1, square: a2 + m2, last: (a0, m0) }
+    }
+}
+
+fn pairs([a0, a1, a2]: [f64; 3], [m0, m1, m2]: [f64; 3]) -> [(f64, f64); 3] {
+    [(a0, m0), (a1, m1), (a2, m2)]
 }
 
 fn usual(shares: &[f64], courses: &[Course; CLASSES]) -> (Course, f64) {
