@@ -77,13 +77,17 @@ impl Calendar {
     }
 
     /// Sessions on open days after `session` in its school year. A calendar of what was seen tells nothing of days to come, and what it
-    /// has of them is not looked at: there the year is taken to have 190 days.
+    /// has of them is not looked at: there the year is taken to have 190 days. Of a year of which it has no day at all a part of
+    /// these 190 is to come, by the weekdays from September to 20 July.
     pub fn rest(&self, session: Session) -> u32 {
         let year = SchoolYear::of(session.day());
         let place = |day: Day| self.open.partition_point(|open| *open <= day);
         let before = place(year.first_day().plus(-1));
         let so_far = place(session.day());
         let days = match self.reach {
+            Reach::Whole if !self.knows(year) => {
+                weekdays_left(session.day()) * DAYS_A_YEAR / weekdays_left(year.first_day())
+            }
             Reach::Whole => place(year.last_day()) - so_far,
             Reach::Seen => DAYS_A_YEAR.saturating_sub(so_far - before),
         };
@@ -91,8 +95,17 @@ impl Calendar {
         u32::try_from(days).unwrap_or(0) * 2 + afternoon
     }
 
-    /// How many open days lie between two days, the later one counting.
+    /// Whether any day of a school year is told.
+    fn knows(&self, year: SchoolYear) -> bool {
+        let from = self.open.partition_point(|open| *open < year.first_day());
+        self.open.get(from).is_some_and(|open| *open <= year.last_day())
+    }
+
+    /// How many open days lie between two days, the later one counting; weekdays in a school year of which no day is told.
     pub fn days_between(&self, before: Day, day: Day) -> usize {
+        if !self.knows(SchoolYear::of(day)) {
+            return weekdays(before.plus(1), day);
+        }
         let place = |day: Day| self.open.partition_point(|open| *open <= day);
         place(day).saturating_sub(place(before))
     }
@@ -114,6 +127,18 @@ impl Calendar {
         let first = self.weeks.first().copied().filter(|first| *first < monday).unwrap_or(monday);
         first.plus(-7 * (i32::try_from(further).unwrap_or(0) - known))
     }
+}
+
+/// Weekdays from one day to another, both included.
+fn weekdays(from: Day, to: Day) -> usize {
+    (from.days()..=to.days()).map(Day::from_days).filter(|day| day.weekday() < 5).count()
+}
+
+/// Weekdays after a day from 1 September to 20 July of its school year.
+fn weekdays_left(day: Day) -> usize {
+    let year = SchoolYear::of(day).first_calendar_year();
+    let (Some(first), Some(last)) = (Day::of(year, 9, 1), Day::of(year + 1, 7, 20)) else { return 0 };
+    weekdays(day.plus(1).max(first), last)
 }
 
 fn census_terms(year: i16) -> [Day; 3] {
@@ -182,6 +207,24 @@ mod tests {
     fn a_marked_week_counts_though_the_calendar_calls_it_closed() {
         let calendar = Calendar::new([], [day("2025-10-20"), day("2025-11-03")]);
         assert_eq!(calendar.weeks_back(day("2025-10-29"), 2), day("2025-10-20"), "half term, but a mark came");
+    }
+
+    #[test]
+    fn what_is_to_come_is_counted_and_of_years_that_are_not_told_taken_by_weekdays() {
+        let session = |text: &str, half| Session::new(day(text), half);
+        let autumn = (0..80).map(|days| day("2025-09-01").plus(days)).filter(|day| day.weekday() < 5);
+        let told = Calendar::new([], autumn.clone());
+        assert_eq!(told.rest(session("2025-11-18", Half::Am)), 3, "the afternoon, and Wednesday");
+        assert_eq!(told.days_between(day("2025-09-05"), day("2025-09-09")), 2, "over a weekend");
+        // Of the year before it knows nothing.
+        assert_eq!(told.rest(session("2024-08-30", Half::Pm)), 380);
+        let half_way = told.rest(session("2025-02-07", Half::Pm));
+        assert!((170..210).contains(&half_way), "{half_way}");
+        assert_eq!(told.rest(session("2025-07-20", Half::Pm)), 0);
+        assert_eq!(told.days_between(day("2025-02-07"), day("2025-02-11")), 2);
+        // What was seen says nothing of days to come, though it holds them.
+        let seen = Calendar::observed(autumn);
+        assert_eq!(seen.rest(session("2025-09-05", Half::Pm)), 2 * (190 - 5));
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub const RATIO: f64 = 4.0;
 /// Of children who have broken off so many spells begin for each session attended.
 const BROKEN: f64 = 0.25;
 
+/// No sum grows above this: who comes back is not held to weeks of absence for ever.
+const AT_MOST: f64 = 20.0;
+
 /// What the quick sum adds at most.
 const QUICK_AT_MOST: f64 = 6.0;
 
@@ -80,6 +83,7 @@ impl Chart {
             2.. if missed <= 1 + GOES_ON_AT_MOST => self.sum += GOES_ON,
             _ => {}
         }
+        self.sum = self.sum.min(AT_MOST);
         if self.sum <= 0.0 {
             let (spells, sessions) = (self.past.0 + self.since.0, self.past.1 + self.since.1);
             let scale = if sessions > PAST_AT_MOST { PAST_AT_MOST / sessions } else { 1.0 };

@@ -110,11 +110,16 @@ impl Evidence {
             Change::Cleared if matches!(self.said.measured, Measured::Run { .. }) => {
                 format!("The days in a row have ended. {figures}")
             }
-            Change::Cleared if matches!(self.said.measured, Measured::Unresolved { .. }) => {
+            Change::Cleared if matches!(self.said.measured, Measured::Unresolved { standing: 0, .. }) => {
                 format!("Settled: it is marked otherwise now. {}", year_sentence(self.year_to_date))
             }
+            Change::Cleared if matches!(self.said.measured, Measured::Unresolved { .. }) => {
+                format!("No further session of this. {}", year_sentence(self.year_to_date))
+            }
             Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
-            Change::Withdrawn => format!("Taken back: corrected registers or changed rules disprove it. {figures}"),
+            Change::Withdrawn => {
+                format!("Taken back: corrected registers, the roster or changed rules disprove it. {figures}")
+            }
             Change::YearEnded => format!("The school year is over. {figures}"),
         }
     }
@@ -129,7 +134,7 @@ impl Evidence {
             Measured::Sessions(window) => sessions_sentence(&window),
             Measured::Run { days: 0, .. } => year_sentence(self.year_to_date),
             Measured::Run { of, days, from } => run_sentence(of, days, from),
-            Measured::Unresolved { of, sessions, after } => unresolved_sentence(of, sessions, after),
+            Measured::Unresolved { of, sessions, after, .. } => unresolved_sentence(of, sessions, after),
             Measured::Chance { of, chance, counts } => {
                 let year = year_sentence(counts);
                 let absent = if of == Limit::Persistent { "persistently" } else { "severely" };
@@ -139,7 +144,12 @@ impl Evidence {
             Measured::Pattern { found: Some(found), .. } => pattern_sentence(found),
             Measured::Pattern { found: None, counts } => year_sentence(counts),
             Measured::Change { missed, newest, .. } => {
-                format!("Missed {missed} of the last {newest} sessions, far more often than before")
+                let often = if missed * 10 >= newest * 2 {
+                    ", far more often than before"
+                } else {
+                    " after a time of many absences"
+                };
+                format!("Missed {missed} of the last {newest} sessions{often}")
             }
         }
     }
@@ -167,7 +177,13 @@ impl Evidence {
             Field::Since => from.map_or_else(|| "the school year began".to_owned(), spoken),
             Field::Expected => foreseen.map_or(0, Foreseen::urgency).to_string(),
             Field::ExpectedDays => foreseen.map_or(0, |foreseen| foreseen.urgency().div_ceil(2)).to_string(),
-            Field::Chance => format!("{:.0}%", foreseen.map_or(0.0, |foreseen| foreseen.outlook.persistent) * 100.0),
+            Field::Chance => {
+                let chance = match measured {
+                    Measured::Chance { chance, .. } => chance.fraction(),
+                    _ => foreseen.map_or(0.0, |foreseen| foreseen.outlook.persistent),
+                };
+                format!("{:.0}%", chance * 100.0)
+            }
         }
     }
 }
@@ -286,7 +302,7 @@ fn year_sentence(counts: Counts) -> String {
 }
 
 fn pattern_sentence(found: Found) -> String {
-    let Found { pattern, fitting, of, one_in } = found;
+    let Found { pattern, fitting, of, one_in, .. } = found;
     let what = if pattern == Pattern::BrokenWeeks {
         "of the last school weeks have"
     } else {
@@ -456,8 +472,10 @@ mod tests {
         );
         assert!(evidence.sentence(Change::Withdrawn).starts_with("Taken back: corrected registers"));
         let expected = Measured::Expected { missed: 63, rest: 300, counts };
-        evidence.also =
-            vec![said(expected), said(Measured::Unresolved { of: CodeSet::of(&[Code::N]), sessions: 2, after: 5 })];
+        evidence.also = vec![
+            said(expected),
+            said(Measured::Unresolved { of: CodeSet::of(&[Code::N]), sessions: 2, after: 5, standing: 2 }),
+        ];
         assert_eq!(
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September. Also: Missed 9 of 52 sessions this school year \

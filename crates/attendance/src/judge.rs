@@ -76,6 +76,8 @@ pub enum Measured {
         sessions: u32,
         /// On so manieth school day after their own, or later.
         after: u32,
+        /// How many sessions of the codes there are at all.
+        standing: u32,
     },
     /// The probability to end the year at a limit or above.
     Chance {
@@ -201,6 +203,8 @@ struct Lasting {
     level: Option<Level>,
     since: Option<Session>,
     ended: Option<Session>,
+    /// The rule that speaks, or spoke last.
+    spoke: Option<usize>,
 }
 
 impl Lasting {
@@ -325,6 +329,10 @@ impl Fold {
         }
         for (place, (lasting, alert)) in episodes.iter_mut().zip(standard.rules.alerts()).enumerate() {
             let level = alert.rules.iter().filter_map(|rule| states.get(*rule)?.level).max();
+            if level.is_some() {
+                let speaks = |rule: &&usize| states.get(**rule).is_some_and(|state| state.level == level);
+                lasting.spoke = alert.rules.iter().find(speaks).copied();
+            }
             let from = lasting.level;
             if lasting.settle(level, session) {
                 observe(Transition { alert: place, session, from, to: level });
@@ -337,10 +345,14 @@ impl Fold {
         self.episodes.iter().zip(rules.alerts()).map(move |(lasting, alert)| {
             let at_level = |rule: &&usize| self.states.get(**rule).is_some_and(|state| state.level == lasting.level);
             let first = alert.rules.first().copied().unwrap_or_default();
-            let leading = alert.rules.iter().find(at_level).copied().unwrap_or(first);
-            let Lasting { level, since, ended } = *lasting;
-            let rule = rules.rules().get(leading);
-            let owed = rule.is_some_and(|rule| matches!(rule.measure, Measure::Unresolved { .. }));
+            let leading = match lasting.level {
+                Some(_) => alert.rules.iter().find(at_level).copied(),
+                // Who spoke last tells of the end.
+                None => lasting.spoke,
+            };
+            let leading = leading.unwrap_or(first);
+            let Lasting { level, since, ended, .. } = *lasting;
+            let owed = self.states.get(leading).is_some_and(State::is_owed);
             Finding { level, since, ended, leading, owed }
         })
     }
@@ -369,7 +381,10 @@ impl Fold {
             Measure::Run { .. } => Measured::Run { of, days: state.run().days(), from: state.run().from },
             Measure::Rate { window, .. } => Measured::Rate(in_window(*window)),
             Measure::Sessions { window, .. } => Measured::Sessions(in_window(*window)),
-            Measure::Unresolved { after, .. } => Measured::Unresolved { of, sessions: state.counted(), after: *after },
+            Measure::Unresolved { after, .. } => {
+                let (sessions, standing) = (state.counted(), state.standing());
+                Measured::Unresolved { of, sessions, after: *after, standing }
+            }
             Measure::Chance { of, .. } => {
                 let rest = rest(history, standard);
                 let outlook = self.foresight.as_ref().map(|foresight| foresight.outlook(standard, rest));
@@ -565,6 +580,8 @@ impl Tally {
 struct State {
     level: Option<Level>,
     course: Course,
+    /// Whether the rule is for this child.
+    applies: bool,
 }
 
 /// What a rule follows.
@@ -587,9 +604,12 @@ struct Standing {
 }
 
 impl Standing {
-    fn settle(&mut self, after: u32, now: &Now<'_>) -> u32 {
+    fn settle(&mut self, after: u32, within: Option<u32>, now: &Now<'_>) -> u32 {
         let Some(calendar) = now.calendar.filter(|_| !self.days.is_empty()) else { return self.too_long };
-        let stood = |day: &&Day| calendar.days_between(**day, now.session.day()) >= after as usize;
+        let stood = |day: &&Day| {
+            let days = calendar.days_between(**day, now.session.day());
+            days >= after as usize && within.is_none_or(|within| days <= within as usize)
+        };
         self.too_long = u32::try_from(self.days.iter().filter(stood).count()).unwrap_or(u32::MAX);
         self.too_long
     }
@@ -604,7 +624,7 @@ impl State {
             Measure::Pattern { .. } => Course::Week(Box::default()),
             Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
-        Self { level: None, course }
+        Self { level: None, course, applies: true }
     }
 
     /// Takes back what has fallen out of the window.
@@ -622,6 +642,19 @@ impl State {
         }
     }
 
+    /// Sessions of the codes of an [`Measure::Unresolved`].
+    fn standing(&self) -> u32 {
+        match &self.course {
+            Course::Standing(standing) => u32::try_from(standing.days.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is about what is owed by this child's school.
+    fn is_owed(&self) -> bool {
+        self.applies && matches!(self.course, Course::Standing(_))
+    }
+
     fn run(&self) -> Run {
         match self.course {
             Course::Run(run) => run,
@@ -631,7 +664,8 @@ impl State {
 
     /// Sets the level after a session; true where it changed. `possible` sessions are in the rule's window.
     fn settle(&mut self, rule: &Rule, possible: u32, now: &Now<'_>) -> bool {
-        let level = if rule.applies.to(now.profile) { self.reached(&rule.measure, possible, now) } else { None };
+        self.applies = rule.applies.to(now.profile);
+        let level = if self.applies { self.reached(&rule.measure, possible, now) } else { None };
         let changed = level != self.level;
         self.level = level;
         changed
@@ -653,9 +687,9 @@ impl State {
             }),
             Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted() >= threshold),
             Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run().days() >= threshold),
-            Measure::Unresolved { after, levels, .. } => {
+            Measure::Unresolved { after, within, levels, .. } => {
                 let Course::Standing(standing) = &mut self.course else { return None };
-                let sessions = standing.settle(*after, now);
+                let sessions = standing.settle(*after, *within, now);
                 levels.gravest(|_, threshold| sessions >= threshold)
             }
             Measure::Chance { of, margin, levels, .. } => {
@@ -674,7 +708,7 @@ impl State {
             }
             Measure::Pattern { minimum, levels } => {
                 let Course::Week(week) = &self.course else { return None };
-                let found = week.found().filter(|found| found.of >= *minimum);
+                let found = week.found().filter(|found| found.short >= *minimum);
                 levels.gravest(|_, threshold| found.is_some_and(|found| found.one_in >= threshold))
             }
             Measure::Change { levels } => levels

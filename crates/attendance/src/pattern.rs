@@ -48,6 +48,8 @@ pub struct Found {
     pub of: u32,
     /// How unlikely chance is: one in so many, at most a million.
     pub one_in: u32,
+    /// Short spells in all.
+    pub short: u32,
 }
 
 /// The possible sessions of a child's school year, as far as patterns need them.
@@ -166,7 +168,7 @@ impl Week {
         }
         let found = |pattern, fitting, of, chance: f64| {
             let tail = (tail(of, fitting, chance) * PLACES).min(1.0);
-            Found { pattern, fitting, of, one_in: one_in(tail) }
+            Found { pattern, fitting, of, one_in: one_in(tail), short: spells }
         };
         let share = |part: u32| f64::from(part) / f64::from(days);
         let weekdays = (0_u8..).zip(self.spells.iter().zip(&self.days));

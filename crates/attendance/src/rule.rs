@@ -190,6 +190,8 @@ pub enum Measure {
         counted: CodeSet,
         /// From which school day after its own on a session counts; with 0 on its own day.
         after: u32,
+        /// Until which school day after its own it counts; none: as long as it stands.
+        within: Option<u32>,
         /// Numbers of sessions at which levels begin.
         levels: Levels<u32>,
     },

@@ -78,7 +78,8 @@ fn rules() -> RuleSet {
     let sessions = |codes: &[Code], window| Measure::Sessions { counted: CodeSet::of(codes), window, levels };
     let shares = Levels::new(Some(Share::percent(20)), None, Some(Share::percent(40))).unwrap();
     let (window, margin) = (Window::SchoolWeeks(3), Share::percent(5));
-    let unresolved = |after| Measure::Unresolved {
+    let unresolved = |after, within| Measure::Unresolved {
+        within,
         counted: CodeSet::of(&[Code::N, Code::O]),
         after,
         levels: Levels::new(Some(1), Some(3), None).unwrap(),
@@ -97,8 +98,8 @@ fn rules() -> RuleSet {
         rule("penalty", sessions(&[Code::G, Code::N, Code::O, Code::U], Window::SchoolWeeks(2))),
         rule("illness-in-term", sessions(&[Code::I], Window::Term)),
         rule("late-in-year", sessions(&[Code::L, Code::B], Window::YearToDate)),
-        rule("standing", unresolved(0)),
-        rule("standing-long", unresolved(3)),
+        rule("standing", unresolved(0, Some(1))),
+        rule("standing-long", unresolved(3, None)),
         rule("change", Measure::Change { levels: Levels::new(Some(3), Some(8), None).unwrap() }),
         rule(
             "expected",

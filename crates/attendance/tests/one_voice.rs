@@ -37,10 +37,14 @@ fn record(days: &[Code]) -> YearRecord {
 }
 
 fn judged<T>(days: &[Code], look: impl FnOnce(&Fold, &History<'_>, Standard<'_>) -> T) -> T {
-    let (rules, model, record) = (rules(), invented::model(), record(days));
+    judged_by(&rules(), days, look)
+}
+
+fn judged_by<T>(rules: &RuleSet, days: &[Code], look: impl FnOnce(&Fold, &History<'_>, Standard<'_>) -> T) -> T {
+    let (model, record) = (invented::model(), record(days));
     let calendars = Calendars::new(Calendar::new([], (0..200).map(|day| Day::parse("2025-09-01").unwrap().plus(day))));
     let history = History { previous: None, present: &record, profile: Profile::default() };
-    let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
+    let standard = Standard { rules, calendars: &calendars, model: &model };
     let mut fold = Fold::default();
     fold.advance(&history, standard, |_| {});
     look(&fold, &history, standard)
@@ -68,6 +72,34 @@ fn one_alert_has_the_gravest_level_and_the_others_stand_behind_it() {
         sentence.starts_with("Missed 8 sessions without leave since 1 September. Also: Absent"),
         "the graver: {sentence}"
     );
+}
+
+/// Who spoke last tells of the end, and only what has come is settled.
+#[test]
+fn the_end_is_told_by_the_rule_that_spoke_last() {
+    use Code::{I, N, Present};
+    let owed = |within| {
+        let levels = Levels::new(Some(1), None, None).unwrap();
+        let measure = Measure::Unresolved { counted: CodeSet::of(&[N]), after: 0, within, levels };
+        let with = Some(RuleId::parse("run").unwrap());
+        let rule = Rule::new(RuleId::parse("owed").unwrap(), "owed".to_owned(), measure);
+        RuleSet::new([rules().rules(), &[Rule { with, ..rule }]].concat()).unwrap()
+    };
+    let last = |rules: RuleSet, days: &[Code]| {
+        judged_by(&rules, days, |fold, history, standard| {
+            let run = standard.rules.alerts().iter().position(|alert| alert.id.text() == "run").unwrap();
+            let finding = fold.findings(standard.rules).nth(run).unwrap();
+            let evidence = Evidence::of(&finding, &standard.rules.alerts()[run], fold, history, standard);
+            (finding.level, finding.owed, evidence.sentence(Change::Cleared))
+        })
+    };
+    let year = "Missed 2 of 4 sessions this school year (50.0%)";
+    let standing = last(owed(Some(0)), &[N, Present]);
+    assert_eq!(standing, (None, true, format!("No further session of this. {year}")), "the N stands, the day is over");
+    let still = last(owed(None), &[N, Present]);
+    assert_eq!((still.0, still.1), (Some(Level::AtRisk), true));
+    let never = last(owed(None), &[I, Present]);
+    assert_eq!((never.0, never.1), (None, false), "the run would speak first, and it never did");
 }
 
 #[test]

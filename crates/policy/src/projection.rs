@@ -185,7 +185,7 @@ mod tests {
             assert_ne!(text, crate::DEFAULT_PROJECTION, "{from}");
             read(&text).unwrap_err().to_string()
         };
-        assert!(wrong("change = 0.", "change = 3.").contains("the chance to change must lie between 0 and 0.1"));
+        assert!(wrong("change = 0.", "change = 3.").contains("the chance to change must lie between 0.000001 and 0.1"));
         assert!(wrong("{ begins", "{ starts").starts_with("projection.toml, class 1, line "));
         assert!(wrong("\nphase = \"primary\"", "\nphase = \"first\"").contains("stage 1: \"first\" is no phase"));
         assert!(wrong("\nshares = [", "\nshares = [0.5, ").contains("stage 1: there must be 12 shares"));

@@ -22,6 +22,7 @@ struct RawRule {
     window: Option<String>,
     of: Option<String>,
     after: Option<i64>,
+    within: Option<i64>,
     minimum: Option<i64>,
     margin: Option<String>,
     levels: RawLevels,
@@ -178,7 +179,7 @@ fn shares(raw: &RawRule, levels_at: &Place, problems: &mut Problems) -> (Option<
 fn sessions(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
-    refuse(raw, &["minimum", "margin", "of", "after"], "a number of sessions", &mut problems);
+    refuse(raw, &["minimum", "margin", "of", "after", "within"], "a number of sessions", &mut problems);
     let counted = problems.part(place("counts"), counted(raw, None));
     let window = problems.part(place("window"), window(raw));
     let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
@@ -189,7 +190,7 @@ fn sessions(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
 }
 
 /// Fields that only rules of other kinds than a rate have.
-const OF_SESSIONS: [&str; 2] = ["of", "after"];
+const OF_SESSIONS: [&str; 3] = ["of", "after", "within"];
 
 /// Refuses the fields that a rule of this kind does not have.
 fn refuse(raw: &RawRule, fields: &[&str], what: &str, problems: &mut Problems) {
@@ -198,6 +199,7 @@ fn refuse(raw: &RawRule, fields: &[&str], what: &str, problems: &mut Problems) {
         ("window", raw.window.is_some()),
         ("of", raw.of.is_some()),
         ("after", raw.after.is_some()),
+        ("within", raw.within.is_some()),
         ("minimum", raw.minimum.is_some()),
         ("margin", raw.margin.is_some()),
     ];
@@ -213,16 +215,23 @@ fn unresolved(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let counted = problems.part(place("counts"), counted(raw, None));
     let after = raw.after.and_then(|after| u32::try_from(after).ok()).filter(|after| *after <= 190);
     let after = problems.part(place("after"), after.ok_or("it needs a number of school days, from 0 to 190"));
+    let within = raw.within.map(|within| u32::try_from(within).ok().filter(|within| Some(*within) >= after));
+    if within == Some(None) {
+        problems.add(place("within")(), "it must be a number of school days, no less than after");
+    }
+    let within = within.flatten();
     let levels = problems.take(whole_numbers(raw, levels_at, "sessions"));
     match (counted, after, levels) {
-        (Some(counted), Some(after), Some(levels)) => problems.or(Measure::Unresolved { counted, after, levels }),
+        (Some(counted), Some(after), Some(levels)) => {
+            problems.or(Measure::Unresolved { counted, after, within, levels })
+        }
         _ => Err(problems),
     }
 }
 
 fn chance(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    refuse(raw, &["counts", "window", "after"], "a probability", &mut problems);
+    refuse(raw, &["counts", "window", "after", "within"], "a probability", &mut problems);
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let of = match raw.of.as_deref() {
         Some("persistent") => Ok(Limit::Persistent),
@@ -243,7 +252,7 @@ fn chance(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
 
 fn expected(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    refuse(raw, &["counts", "window", "of", "after"], "a number still to be missed", &mut problems);
+    refuse(raw, &["counts", "window", "of", "after", "within"], "a number still to be missed", &mut problems);
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let minimum = problems.part(place("minimum"), minimum(raw));
     let margin = problems.part(place("margin"), margin_in_sessions(raw));
@@ -268,7 +277,7 @@ fn margin_in_sessions(raw: &RawRule) -> Result<u32, String> {
 
 fn change(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    refuse(raw, &["counts", "window", "of", "after", "minimum", "margin"], "a change", &mut problems);
+    refuse(raw, &["counts", "window", "of", "after", "within", "minimum", "margin"], "a change", &mut problems);
     let levels = problems.take(whole_numbers(raw, levels_at, "points"));
     problems.finish(levels.map(|levels| Measure::Change { levels }))
 }
@@ -308,7 +317,7 @@ fn possible_code(given: &toml::Value, how: &str) -> Result<Code, String> {
 
 fn run(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    refuse(raw, &["window", "minimum", "margin", "of", "after"], "a run of days", &mut problems);
+    refuse(raw, &["window", "minimum", "margin", "of", "after", "within"], "a run of days", &mut problems);
     let place = || Place::new(RULES, format!("rule {:?}, counts", raw.id));
     let counted = problems.part(place, counted(raw, None));
     let levels = problems.take(whole_numbers(raw, levels_at, "school days"));
@@ -317,7 +326,7 @@ fn run(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
 
 fn pattern(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     let mut problems = Problems::default();
-    refuse(raw, &["counts", "window", "of", "after", "margin"], "a pattern", &mut problems);
+    refuse(raw, &["counts", "window", "of", "after", "within", "margin"], "a pattern", &mut problems);
     let place = || Place::new(RULES, format!("rule {:?}, minimum", raw.id));
     let minimum = raw.minimum.and_then(|minimum| u32::try_from(minimum).ok()).filter(|least| (1..=100).contains(least));
     let minimum = problems.part(place, minimum.ok_or("it needs a minimum of short absences, from 1 to 100"));
@@ -557,6 +566,10 @@ mod tests {
             ("kind = 'chance'\nof = 'bad'\nminimum = 9\nlevels = { severe = '9%' }", "of: \"bad\" is nothing that"),
             ("kind = 'change'\nwindow = 'term'\nlevels = { severe = 9 }", "window: a change has none"),
             ("kind = 'unresolved'\ncounts = ['N']\nlevels = { severe = 9 }", "after: it needs a number of school days"),
+            (
+                "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nwithin = 4\nlevels = { severe = 9 }",
+                "within: it must be",
+            ),
             ("kind = 'rate'\nafter = 3", "after: a rate has none"),
             ("kind = 'change'\nlevels = { severe = 9 }\nseverity = 'urgent'", "severity: \"urgent\" is no severity"),
             ("kind = 'change'\nlevels = { severe = 9 }\nsentence = '{name}'", "sentence: there is no figure {name}"),

@@ -12,7 +12,6 @@ use attendance::Session;
 use attendance::alert::Change;
 use attendance::rule::{RuleId, Severity};
 use policy::routes::RuleChanges;
-use proto::v1::AlertChange;
 use routing::Facts;
 use std::collections::BTreeMap;
 use store::Tx;
@@ -78,7 +77,7 @@ impl Applying<'_> {
                 continue;
             }
             let decide = |locality| {
-                let (level, rule, severity) = (change.level, change.raw.rule.as_str(), self.severity(&change.raw));
+                let (level, rule, severity) = (change.level, change.raw.rule.as_str(), self.severity(change));
                 let facts = Facts { locality, level, rule, severity, change: change.change };
                 self.in_force.policy.notify.routes.decide(&facts)
             };
@@ -103,11 +102,19 @@ impl Applying<'_> {
         groups
     }
 
-    /// How much hurry a change is in: the most of the rules that have reached a level.
-    fn severity(&self, raw: &AlertChange) -> Severity {
-        let rules = raw.evidence.iter().flat_map(|evidence| &evidence.rules).chain([&raw.rule]);
-        let known = |name: &String| self.in_force.policy.rules.rule(&RuleId::parse(name).ok()?);
-        rules.filter_map(known).map(|rule| rule.severity).max().unwrap_or_default()
+    /// How much hurry a change is in: the most of the rules that have reached a level. Of what lessens or ends an alert the most of all
+    /// its rules: who heard of it hears of its end.
+    fn severity(&self, change: &Checked) -> Severity {
+        let (raw, rules) = (&change.raw, &self.in_force.policy.rules);
+        let named = raw.evidence.iter().flat_map(|evidence| &evidence.rules);
+        let speak = named.filter_map(|name| rules.rule(&RuleId::parse(name).ok()?)).map(|rule| rule.severity);
+        let alert = RuleId::parse(&raw.rule).ok().and_then(|id| rules.alert(&id));
+        let all = alert.iter().flat_map(|alert| &alert.rules).filter_map(|place| rules.rules().get(*place));
+        match change.change {
+            Change::Raised | Change::Escalated => speak.max(),
+            _ => speak.chain(all.map(|rule| rule.severity)).max(),
+        }
+        .unwrap_or_default()
     }
 
     fn news(&self, change: &Checked) -> News {

@@ -111,16 +111,19 @@ pub enum ModelError {
         classes: usize,
     },
     /// The rates of the year before.
-    #[error("the rates of a year before must rise, and there must be at least one")]
+    #[error("the rates of a year before must rise from 0 to 1, and there must be at least one")]
     Rates,
     /// No stage fits every child.
     #[error("the last stage must be for any phase and year group")]
     NoStage,
+    /// What puts probabilities right would turn them round.
+    #[error("shift and slope must be numbers, and slope, at both ends of the year, above 0")]
+    Calibration,
     /// How much a session says is no share.
     #[error("trust, how much a session says, must lie between 0 (excluded) and 1")]
     Trust,
     /// The change of class is no chance.
-    #[error("the chance to change must lie between 0 and 0.1, both excluded")]
+    #[error("the chance to change must lie between 0.000001 and 0.1")]
     Change,
 }
 
@@ -260,11 +263,22 @@ fn check(parts: &Parts) -> Result<(), ModelError> {
         return Err(ModelError::Shares { place: format!("after a rate of {}", after.rate), classes });
     }
     let rising = parts.after.windows(2).all(|pair| matches!(pair, [one, next] if one.rate < next.rate));
-    if parts.after.is_empty() || !rising {
+    let shares = parts.after.iter().all(|after| (0.0..=1.0).contains(&after.rate));
+    if parts.after.is_empty() || !rising || !shares {
         return Err(ModelError::Rates);
     }
-    if !(parts.change > 0.0 && parts.change < 0.1) {
+    if !(parts.change >= 1e-6 && parts.change < 0.1) {
         return Err(ModelError::Change);
+    }
+    for Calibration { shift, slope } in [parts.persistent, parts.severe] {
+        if !(shift.0.is_finite()
+            && shift.1.is_finite()
+            && slope.0 > 0.0
+            && slope.0 + slope.1 > 0.0
+            && slope.0 + slope.1 < 100.0)
+        {
+            return Err(ModelError::Calibration);
+        }
     }
     if !(parts.trust > 0.0 && parts.trust <= 1.0) {
         return Err(ModelError::Trust);

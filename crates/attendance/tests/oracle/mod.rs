@@ -72,8 +72,8 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
                 let days = run(&known, *counted);
                 levels.iter().filter(|(_, least)| days >= *least).map(|(level, _)| level).max()
             }
-            Measure::Unresolved { counted, after, levels } => {
-                let sessions = standing(&known, year, (*counted, *after), calendars);
+            Measure::Unresolved { counted, after, within, levels } => {
+                let sessions = standing(&known, year, (*counted, *after, *within), calendars);
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
             Measure::Change { .. } | Measure::Expected { .. } | Measure::Chance { .. } | Measure::Pattern { .. } => {
@@ -123,16 +123,19 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
 fn standing(
     known: &[(Session, Urn, Code)],
     year: SchoolYear,
-    (counted, after): (CodeSet, u32),
+    (counted, after, within): (CodeSet, u32, Option<u32>),
     calendars: &Calendars,
 ) -> usize {
     let (now, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
     let open = |from: Day| {
         let days = (from.days() + 1..=now.day().days()).map(Day::from_days);
-        days.filter(|day| calendars.of(school).is_open(*day)).count()
+        let calendar = calendars.of(school);
+        let told = calendar.open_days().iter().any(|day| SchoolYear::of(*day) == SchoolYear::of(now.day()));
+        days.filter(|day| if told { calendar.is_open(*day) } else { day.weekday() < 5 }).count()
     };
     let of_year = known.iter().filter(|(session, _, code)| session.school_year() == year && counted.contains(*code));
-    of_year.filter(|(session, _, _)| open(session.day()) >= after as usize).count()
+    let within = within.map_or(usize::MAX, |within| within as usize);
+    of_year.filter(|(session, _, _)| (after as usize..=within).contains(&open(session.day()))).count()
 }
 
 /// Length of the run of school days of these codes that lasts at the newest session.
@@ -232,6 +235,7 @@ fn change(known: &[(Session, Urn, Code)]) -> f64 {
                 since.1 += 1.0;
                 sum += ((1.0 - changed) / (1.0 - usual)).ln();
             }
+            sum = sum.min(20.0);
             if sum <= 0.0 {
                 past = (past.0 + since.0, past.1 + since.1);
                 (sum, since) = (0.0, (0.0, 0.0));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A possible session of a school, and whether it was missed.
 type Mark = (Session, Urn, bool);
 
-/// The least likely pattern among the short spells that have ended: of how many, and one in how many by chance.
+/// The least likely pattern among the short spells that have ended: how many these are, and one in how many by chance.
 pub(crate) fn pattern(known: &[(Session, Urn, Code)], calendars: &Calendars) -> Option<(u32, u32)> {
     let marks: Vec<Mark> = known
         .iter()
@@ -47,7 +47,7 @@ pub(crate) fn pattern(known: &[(Session, Urn, Code)], calendars: &Calendars) -> 
         let a_week = f64::from(of) / (all / 5.0).max(1.0);
         found.push((12, tail(broken, 12, 1.0 - (-a_week).exp())));
     }
-    found.into_iter().map(|(of, tail)| (of, one_in(tail))).max_by_key(|(_, one_in)| *one_in)
+    found.into_iter().map(|(_, tail)| (of, one_in(tail))).max_by_key(|(_, one_in)| *one_in)
 }
 
 /// Where the newest short spell was seen to have ended.

@@ -52,7 +52,7 @@ impl Apply {
                 println!("{line}");
             }
             if let Some(before) = &before
-                && (before.policy.rules != policy.rules || before.policy.calendars != policy.calendars)
+                && judges_otherwise(&before.policy, &policy)
             {
                 println!("{}", alerts(&settings, &store, policy).await);
             }
@@ -96,6 +96,15 @@ async fn in_force(store: &Store) -> anyhow::Result<Option<Arc<InForce>>> {
     }
 }
 
+/// Whether a pupil may be judged otherwise.
+fn judges_otherwise(before: &Policy, after: &Policy) -> bool {
+    let phases = |policy: &Policy| policy.schools.values().map(|school| school.phase.clone()).collect::<Vec<_>>();
+    before.rules != after.rules
+        || before.calendars != after.calendars
+        || before.model != after.model
+        || phases(before) != phases(after)
+}
+
 /// What changes, a line each.
 fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
     let Some(before) = before else {
@@ -125,7 +134,7 @@ fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
         let source = &after.model.parts().source;
         lines.push(format!("the forecast's numbers: changed; every pupil is judged anew ({source})"));
     }
-    if before.rules != after.rules || before.model != after.model {
+    if judges_otherwise(before, after) {
         lines.push(match after.notify.rule_changes {
             RuleChanges::Silent => "what this changes makes no message (notify.rule_changes)".to_owned(),
             RuleChanges::News => "what this changes is told as news (notify.rule_changes)".to_owned(),

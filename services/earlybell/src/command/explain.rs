@@ -159,7 +159,7 @@ fn why(rule: &Rule, measured: &Measured, year: Counts) -> String {
             let from = from.map(|day: Day| format!(" since {day}")).unwrap_or_default();
             format!("{days} school days in a row of {of}{from}; {}", at(levels))
         }
-        (Measure::Unresolved { levels, .. }, Measured::Unresolved { of, sessions, after }) => {
+        (Measure::Unresolved { levels, .. }, Measured::Unresolved { of, sessions, after, .. }) => {
             format!("{sessions} sessions marked {of} {after} school days later or more; {}", at(levels))
         }
         (Measure::Chance { minimum, levels, .. }, Measured::Chance { of, chance, .. }) => {
@@ -172,7 +172,7 @@ fn why(rule: &Rule, measured: &Measured, year: Counts) -> String {
         }
         (Measure::Pattern { minimum, levels }, Measured::Pattern { found, .. }) => match found {
             Some(found) => {
-                let few = if found.of < *minimum {
+                let few = if found.short < *minimum {
                     format!("; not judged below {minimum} short absences")
                 } else {
                     String::new()
