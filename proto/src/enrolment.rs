@@ -193,6 +193,7 @@ mod tests {
         for number in -2..=14 {
             assert_eq!(year_group(number).map(year_group_number), Some(number));
         }
-        assert_eq!((year_group(15), groups(64)), (None, None));
+        assert_eq!((year_group(15), groups(128)), (None, None));
+        assert_eq!(groups(127).map(|groups| groups.iter().count()), Some(7));
     }
 }
