@@ -44,7 +44,6 @@ impl Partition {
             self.fold_silently(known).await?;
         }
         let Some(last) = new.last() else { return Ok(()) };
-        self.judge_by_new_rules().await?;
         self.load_missing(new).await?;
         let mut effects = Effects::default();
         let mut named = Named::default();

@@ -13,14 +13,6 @@ use transport::consumer::{Next, WorkError};
 const STEP: usize = 500;
 
 impl Partition {
-    /// Where another rule set has come into force, judges all that it owes before marks come in: what it changes is not their doing.
-    pub(crate) async fn judge_by_new_rules(&mut self) -> Result<(), WorkError> {
-        if self.judged_version != 0 && self.judged_version != self.in_force().version {
-            while self.judge_due().await? == Next::Again {}
-        }
-        Ok(())
-    }
-
     /// Judges a step of what is due. Without changes there is nothing to commit.
     pub(crate) async fn judge_due(&mut self) -> Result<Next, WorkError> {
         let in_force = self.in_force();
