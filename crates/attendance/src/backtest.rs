@@ -230,7 +230,7 @@ impl<'a, W: Who> Course<'a, W> {
         }
         let year = self.asked.year;
         let Some(present) = self.record.year(year) else { return };
-        let place = present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)));
+        let place = Profile::place(present);
         if place != self.profile_at {
             self.profile_at = place;
             let before = std::mem::replace(&mut self.profile, self.who.profile(present));

@@ -3,23 +3,24 @@
 //!
 //! Children attend in a few typical ways (*classes*). Each class says how likely a spell of absence is to begin, and to go on, at
 //! noon, over a night and over a weekend or holiday. Which class a child is in nobody knows; a [`Belief`] holds a weight for each,
-//! exactly updated by each possible session (Bayes), and lets a child change its ways now and then. At the start of a year it comes
+//! updated by each possible session (Bayes, each counting for so much as the model trusts it), and lets a child change its ways now and then. At the start of a year it comes
 //! from what is usual in the child's phase and year group, or from the rate of the year before.
 //! Numbers come from a [`Model`], data that [`fit()`] derives from past registers. Evidence: `docs/projection.md`.
 //!
-//! Only additions, multiplications and divisions decide the belief, so that it is the same on every machine; the probabilities use
-//! `libm`, which is.
+//! Only additions, multiplications and divisions decide the belief, and all else goes by `libm`: it is the same on every machine.
 
 mod child;
 mod fit;
 mod model;
 mod outlook;
+mod regression;
 
 pub use child::{Foreseen, foresee};
 pub(crate) use child::{Foresight, rest, whole};
 pub use fit::{Child, Steps, fit};
 pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage};
 pub use outlook::{Ahead, Interval, Limit, Outlook};
+pub use regression::most_likely;
 
 use crate::Day;
 use crate::rate::Counts;

@@ -2,7 +2,7 @@
 
 use crate::enrolment::{Groups, Roster, YearGroup};
 use crate::record::YearRecord;
-use crate::{Phase, Urn};
+use crate::{Day, Phase, Urn};
 
 /// Phase, year group and groups of a child, as of the newest session of its record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,13 +16,17 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The day and school of the newest session: with the roster all that a profile depends on.
+    pub fn place(record: &YearRecord) -> Option<(Day, Option<Urn>)> {
+        record.entries().next_back().map(|newest| (newest.session.day(), record.school(newest)))
+    }
+
     /// The profile of a child with this roster (empty where none names it) and school year. It depends on these alone, so that it is the
     /// same wherever it is asked for. `phase_of` tells a school's phase.
     pub fn of(roster: &Roster, record: &YearRecord, phase_of: impl Fn(Urn) -> Option<Phase>) -> Self {
-        let Some(newest) = record.entries().next_back() else { return Self::default() };
-        let day = newest.session.day();
+        let Some((day, newest_school)) = Self::place(record) else { return Self::default() };
         let year_group = roster.year_group(day);
-        let school = roster.school(day).or_else(|| record.school(newest));
+        let school = roster.school(day).or(newest_school);
         let phase = school.and_then(phase_of).or_else(|| year_group.map(Phase::of_year_group));
         Self { phase, year_group, groups: roster.groups(day) }
     }

@@ -90,11 +90,6 @@ struct CachedFold {
     fold: Fold,
 }
 
-/// The day and school of the newest session, which a profile depends on beside the roster.
-fn profile_place(present: &YearRecord) -> Option<(Day, Option<Urn>)> {
-    present.entries().next_back().map(|entry| (entry.session.day(), present.school(entry)))
-}
-
 impl Pupil {
     /// Takes a mark in, and marks its year as to be written: changed or not, a stored record may lack it.
     pub(crate) fn apply(&mut self, upn: Upn, school: Urn, session: Session, revision: Revision) -> Applied {
@@ -136,7 +131,7 @@ impl Pupil {
             return Vec::new();
         };
         let mut cached = self.fold.take().filter(|fold| fold.year == year && fold.rule_set == in_force.version);
-        let profile_at = profile_place(present);
+        let profile_at = Profile::place(present);
         let known = cached.as_ref().filter(|cached| cached.profile_at == profile_at).map(|cached| cached.profile);
         let profile = known.unwrap_or_else(|| in_force.policy.profile(&self.roster, present));
         let history = History { previous: self.record.year(year.previous()), present, profile };

@@ -4,6 +4,7 @@
 
 use crate::cohort::{Pupil, totals};
 use crate::seen::Seen;
+use attendance::forecast::most_likely;
 
 /// The figures of the regression, in order.
 pub const FIGURES: [&str; 8] = [
@@ -39,61 +40,12 @@ pub fn figures(pupil: &Pupil, seen: &Seen) -> [f64; FIGURES.len()] {
 
 /// Coefficients that make what became of pupils most likely.
 pub fn fit(rows: &[[f64; FIGURES.len()]], ended: &[bool]) -> [f64; FIGURES.len()] {
-    const N: usize = FIGURES.len();
-    let mut coefficients = [0.0; N];
-    for _ in 0..25 {
-        let (mut gradient, mut hessian) = ([0.0; N], [[0.0; N]; N]);
-        for (row, ended) in rows.iter().zip(ended) {
-            let p = chance(&coefficients, row);
-            let (error, weight) = (f64::from(u8::from(*ended)) - p, p * (1.0 - p));
-            for i in 0..N {
-                gradient[i] += error * row[i];
-                for j in 0..N {
-                    hessian[i][j] += weight * row[i] * row[j];
-                }
-            }
-        }
-        for i in 0..N {
-            gradient[i] -= coefficients[i];
-            hessian[i][i] += 1.0;
-        }
-        let step = solve(hessian, gradient);
-        coefficients.iter_mut().zip(step).for_each(|(coefficient, step)| *coefficient += step);
-    }
-    coefficients
+    let points: Vec<_> = rows.iter().zip(ended).map(|(row, ended)| (*row, f64::from(u8::from(*ended)))).collect();
+    most_likely(&points, [0.0; FIGURES.len()])
 }
 
 /// The probability of a row.
 pub fn chance(coefficients: &[f64; FIGURES.len()], row: &[f64; FIGURES.len()]) -> f64 {
     let odds: f64 = coefficients.iter().zip(row).map(|(coefficient, figure)| coefficient * figure).sum();
     1.0 / (1.0 + (-odds).exp())
-}
-
-/// Gauss's elimination; the matrix is positive definite.
-fn solve<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> [f64; N] {
-    for pivot in 0..N {
-        for row in pivot + 1..N {
-            let factor = a[row][pivot] / a[pivot][pivot];
-            let from = a[pivot];
-            a[row].iter_mut().zip(from).skip(pivot).for_each(|(value, from)| *value -= factor * from);
-            b[row] -= factor * b[pivot];
-        }
-    }
-    let mut x = [0.0; N];
-    for row in (0..N).rev() {
-        let known: f64 = (row + 1..N).map(|column| a[row][column] * x[column]).sum();
-        x[row] = (b[row] - known) / a[row][row];
-    }
-    x
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equations_are_solved() {
-        let x = solve([[4.0, 1.0], [1.0, 3.0]], [1.0, 2.0]);
-        assert!((4.0 * x[0] + x[1] - 1.0).abs() < 1e-12 && (x[0] + 3.0 * x[1] - 2.0).abs() < 1e-12);
-    }
 }
