@@ -267,9 +267,7 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     let before = sent().await;
     let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);
     assert!(told.contains("rule year-to-date: changed") && told.contains("rule term: gone"), "{told}");
-    let counted = told.lines().find_map(|line| line.strip_prefix("alerts: ")).unwrap();
-    let counted: usize =
-        counted.split(", ").map(|part| part.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+    let counted = foretold(&told);
     let in_force = policy::Policy::read(&policy::Files::load(&folder).unwrap()).unwrap().0;
     let expected = expected(&in_force, &sendings);
     let open = expected.values().map(|outcome| outcome.wanted.len()).sum::<usize>();
@@ -298,6 +296,50 @@ async fn the_exported_records_are_backtests_and_a_new_policy_judges_anew() {
     let acts: Vec<&str> = audit.iter().map(|entry| entry.act.action.as_str()).collect();
     assert_eq!(acts, ["policy.apply", "records.export", "policy.apply", "pupil.explain"]);
     process.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_new_rules_change_is_told_apart_from_marks_that_come_with_them() {
+    let installation = Installation::start(1).await;
+    let sendings = stream(11, Size { pupils: 3_000, days: 8 });
+    let last = sendings.iter().map(|sending| sending.session).max().unwrap();
+    let (earlier, news): (Vec<_>, Vec<_>) = sendings.iter().cloned().partition(|sending| sending.session < last);
+    let process = installation.service("rules", None);
+    let producer = producer(&installation);
+    produce(&producer, 1, &earlier).await;
+    let store = installation.store().await;
+    installation.settled(&store).await;
+    process.terminate();
+
+    let rules = "[[rule]]\nid = \"year-to-date\"\ntitle = \"A\"\nkind = \"rate\"\nwindow = \"year-to-date\"\nminimum = 10\n\
+         levels = { persistent = \"15%\", severe = \"40%\" }\n";
+    fs::write(installation.folder.path().join("rules.toml"), rules).unwrap();
+    let policy = installation.folder.path().to_str().unwrap().to_owned();
+    installation.forward(&store, &sendings).await;
+    let told = installation.run(&["apply", &policy, "--yes", "--by", "checker"]);
+    let foretold = foretold(&told);
+    assert!(foretold > 300, "{told}");
+    // The marks come when the first step of many is committed.
+    let mut process = installation.service("rules", Some("rules.commit.after_commit:1:freeze"));
+    process.frozen().await;
+    produce(&producer, 1, &news).await;
+    process.thaw();
+    installation.settled(&store).await;
+
+    let in_force = policy::Policy::read(&policy::Files::load(installation.folder.path()).unwrap()).unwrap().0;
+    installation.check(&store, &expected(&in_force, &sendings)).await;
+    let sent = installation.sent().await;
+    let by_new_rules = sent.values().flat_map(BTreeMap::values).filter(|change| change.rule_set == 2);
+    let (by_rules, by_marks): (Vec<_>, Vec<_>) = by_new_rules.partition(|change| change.by_rule_set);
+    assert_eq!(by_rules.len(), foretold, "as many changes as were foretold");
+    assert!(!by_marks.is_empty() && by_marks.iter().all(|change| change.caused_by == last.number()), "{by_marks:?}");
+    process.terminate();
+}
+
+/// How many changes `apply` says that the rules will make.
+fn foretold(told: &str) -> usize {
+    let counted = told.lines().find_map(|line| line.strip_prefix("alerts: ")).unwrap();
+    counted.split(", ").map(|part| part.split(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }
 
 /// So many changes say that another rule set has caused them, the others name their register; each says who speaks and what is ahead.

@@ -7,7 +7,7 @@ use crate::commit::row_upn;
 use crate::effects::{Effects, Held, Moment};
 use crate::judging::judge;
 use crate::memory::{Named, Taken};
-use crate::partition::Partition;
+use crate::partition::{Memorised, Partition};
 use attendance::Upn;
 use proto::{Event, MarksPart};
 use std::collections::BTreeSet;
@@ -45,8 +45,10 @@ impl Partition {
         }
         let Some(last) = new.last() else { return Ok(()) };
         self.load_missing(new).await?;
+        self.judge_older(new).await?;
         let mut effects = Effects::default();
         let mut named = Named::default();
+        self.memorised = Memorised::BeyondPosition;
         for decoded in new {
             for (number, event) in decoded.events.iter().enumerate() {
                 let at = At { message: decoded.message, number };

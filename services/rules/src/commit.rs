@@ -4,7 +4,7 @@
 //! done (invariant I-3).
 
 use crate::effects::{Effects, Held};
-use crate::partition::{Partition, work_error};
+use crate::partition::{Memorised, Partition, work_error};
 use attendance::{Timestamp, Upn};
 use std::collections::BTreeMap;
 use store::held::HeldRow;
@@ -110,6 +110,9 @@ impl Partition {
         position.version += 1;
         match done {
             Done::Effects { effects, next_offset, rows } => {
+                if position.next_offset < next_offset {
+                    self.memorised = Memorised::UpToPosition;
+                }
                 position.next_offset = next_offset;
                 position.outbox_number = rows.last().map_or(position.outbox_number, |row| row.number);
                 self.relayed = None;

@@ -1,12 +1,17 @@
 //! What is due without an event: pupils that a take-over folded, all that an older rule set judged, alerts of a school year that is
 //! over, and children who move by their roster's days. Taken a step at a time, through the same judge and the same kind of transaction.
+//!
+//! What another rule set changes is told apart from news: before marks are folded into pupils whom an older one judged last, those are
+//! judged as they stand.
 
-use crate::batch::nothing_of;
+use crate::batch::{Decoded, nothing_of};
 use crate::effects::{Effects, Moment, decide};
 use crate::judging::judge;
 use crate::memory::Cause;
-use crate::partition::Partition;
+use crate::partition::{Memorised, Partition};
 use attendance::Upn;
+use proto::Event;
+use std::collections::BTreeSet;
 use transport::consumer::{Next, WorkError};
 
 /// Pupils judged in one step.
@@ -15,12 +20,7 @@ const STEP: usize = 500;
 impl Partition {
     /// Judges a step of what is due. Without changes there is nothing to commit.
     pub(crate) async fn judge_due(&mut self) -> Result<Next, WorkError> {
-        let in_force = self.in_force();
-        if self.judged_version != in_force.version {
-            let older = self.memory.pupils.iter().filter(|(_, pupil)| pupil.judged_with != in_force.version);
-            self.memory.due.extend(older.map(|(upn, _)| *upn).collect::<Vec<_>>());
-            self.judged_version = in_force.version;
-        }
+        self.note_rule_set();
         let present = self.present_year();
         if self.years_ended_before != Some(present) {
             let open = self.memory.pupils.iter().filter(|(_, pupil)| pupil.has_open_before(present));
@@ -38,9 +38,52 @@ impl Partition {
         if step.is_empty() {
             return Ok(Next::Idle);
         }
+        self.judge_step(&step).await?;
+        Ok(Next::Again)
+    }
+
+    /// Judges those of whom these messages bring news and whom an older rule set judged last, before the news. Not where memory is
+    /// ahead of the position: what a failed commit left there is not to be judged but with the batch that brought it.
+    pub(crate) async fn judge_older(&mut self, news: &[Decoded<'_>]) -> Result<(), WorkError> {
+        self.note_rule_set();
+        if self.memory.due.is_empty() || self.memorised == Memorised::BeyondPosition {
+            return Ok(());
+        }
+        let mut named = BTreeSet::new();
+        for event in news.iter().flat_map(|decoded| &decoded.events) {
+            match event {
+                Event::Marks(part) => named.extend(part.marks.iter().map(|(upn, _)| *upn)),
+                Event::Enrolment(upn, _) => _ = named.insert(*upn),
+                // They begin anew.
+                Event::Erasure(_) | Event::Replay(..) => {}
+            }
+        }
+        let version = self.judged_version;
+        let pupils = &self.memory.pupils;
+        let is_older =
+            |upn: &Upn| pupils.get(upn).is_some_and(|pupil| pupil.judged_with != 0 && pupil.judged_with != version);
+        let older: Vec<Upn> = named.into_iter().filter(is_older).collect();
+        for step in older.chunks(STEP) {
+            self.judge_step(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Where another rule set has come into force, all that an older one judged is due.
+    fn note_rule_set(&mut self) {
+        let version = self.in_force().version;
+        if self.judged_version != version {
+            let older = self.memory.pupils.iter().filter(|(_, pupil)| pupil.judged_with != version);
+            self.memory.due.extend(older.map(|(upn, _)| *upn).collect::<Vec<_>>());
+            self.judged_version = version;
+        }
+    }
+
+    async fn judge_step(&mut self, step: &[Upn]) -> Result<(), WorkError> {
+        let (in_force, present) = (self.in_force(), self.present_year());
         let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
-        for upn in &step {
+        for upn in step {
             let judged_with = self.memory.pupils.get(upn).map_or(0, |pupil| pupil.judged_with);
             let cause = Cause { rule_set: judged_with != 0 && judged_with != in_force.version, ..Cause::default() };
             if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, cause), &mut effects) {
@@ -63,6 +106,6 @@ impl Partition {
         } else {
             self.remember_effects(effects);
         }
-        Ok(Next::Again)
+        Ok(())
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Partition {
     pub(crate) busy: Busy,
     /// The next offset to fold; below the position's while the take-over folds silently.
     pub(crate) folded: i64,
+    /// Whether memory holds more than the position says.
+    pub(crate) memorised: Memorised,
     /// Pupils whose stored row did not decode, until they are held.
     pub(crate) undecoded: FxHashSet<Upn>,
     pub(crate) judged_version: i64,
@@ -82,6 +84,15 @@ pub(crate) struct Partition {
 
 /// Messages that come at once only where many wait.
 const BACKLOG: usize = 100;
+
+/// How far memory goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memorised {
+    /// No further than the position, but for records that were stored ahead.
+    UpToPosition,
+    /// A batch is folded whose commit is not known to be done.
+    BeyondPosition,
+}
 
 /// Whether a backlog is worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +117,7 @@ impl Partition {
             last_pass,
             busy: Busy::No,
             folded: 0,
+            memorised: Memorised::UpToPosition,
             undecoded: FxHashSet::default(),
             judged_version: 0,
             years_ended_before: None,

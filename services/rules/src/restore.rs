@@ -5,7 +5,7 @@ use crate::batch::{Decoded, nothing_of, parts_of};
 use crate::commit::{claim, row_upn};
 use crate::effects::{Effects, Held, Rows};
 use crate::memory::{Memory, Named};
-use crate::partition::{Partition, work_error};
+use crate::partition::{Memorised, Partition, work_error};
 use crate::pupil::PublishedAlert;
 use attendance::{SchoolYear, Upn};
 use proto::Event;
@@ -26,6 +26,7 @@ impl Partition {
         let present = self.shared.clock.present_year();
         self.memory = Memory::new(vec![present.previous(), present]);
         self.undecoded.clear();
+        self.memorised = Memorised::UpToPosition;
         self.folded = position.checkpoint_offset;
         let first = position.next_offset == 0 && position.checkpoint_offset == 0;
         let start = if first { Start::Beginning } else { Start::At(position.checkpoint_offset) };
