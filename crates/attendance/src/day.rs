@@ -7,6 +7,9 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Day(i32);
 
+/// Days from 1 March of the year 0 to 1 January 1970 in the proleptic Gregorian calendar.
+const BEFORE_1970: i32 = 719_468;
+
 /// What is wrong with a date's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no date; write it as 2025-09-03")]
@@ -28,7 +31,16 @@ impl Day {
 
     /// The day of a calendar date.
     pub fn from_date(date: Date) -> Self {
-        Self(jiff_days(date))
+        Self::first_of(date.year(), date.month()).plus(i32::from(date.day()) - 1)
+    }
+
+    /// The first day of a year's month (1 to 12).
+    pub(crate) const fn first_of(year: i16, month: i8) -> Self {
+        // Years that begin in March have their leap day at the end.
+        let (year, month) =
+            if month > 2 { (year as i32, month as i32 - 3) } else { (year as i32 - 1, month as i32 + 9) };
+        let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+        Self(365 * year + leaps + (153 * month + 2) / 5 - BEFORE_1970)
     }
 
     /// The day of a year, month (1 to 12) and day of the month, where there is one.
@@ -52,8 +64,18 @@ impl Day {
 
     /// The calendar date.
     pub fn date(self) -> Date {
-        // 719,528 days lie between year 0 and 1970 in the proleptic Gregorian calendar.
-        let z = i64::from(self.0) + 719_468;
+        let (year, month, day) = self.parts();
+        Date::new(year, month, day).unwrap_or(Date::ZERO)
+    }
+
+    /// The year and month (1 to 12) of its date.
+    pub(crate) fn month(self) -> (i16, i8) {
+        let (year, month, _) = self.parts();
+        (year, month)
+    }
+
+    fn parts(self) -> (i16, i8, i8) {
+        let z = i64::from(self.0) + i64::from(BEFORE_1970);
         let era = z.div_euclid(146_097);
         let of_era = z.rem_euclid(146_097);
         let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -64,8 +86,8 @@ impl Day {
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let parts = (i16::try_from(year), i8::try_from(month), i8::try_from(day));
         match parts {
-            (Ok(year), Ok(month), Ok(day)) => Date::new(year, month, day).unwrap_or(Date::ZERO),
-            _ => Date::ZERO,
+            (Ok(year), Ok(month), Ok(day)) => (year, month, day),
+            _ => (0, 1, 1),
         }
     }
 
@@ -84,11 +106,6 @@ impl Day {
     pub fn plus(self, days: i32) -> Self {
         Self(self.0.saturating_add(days))
     }
-}
-
-fn jiff_days(date: Date) -> i32 {
-    let span = date.since(jiff::civil::date(1970, 1, 1));
-    span.map_or(0, |span| span.get_days())
 }
 
 /// Easter Sunday of a year (Gregorian computus, after Meeus, "Astronomical Algorithms", chapter 8).

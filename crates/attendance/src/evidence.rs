@@ -3,7 +3,7 @@
 use crate::alert::Change;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::forecast::{Foreseen, Limit, foresee};
+use crate::forecast::{Foreseen, Limit};
 use crate::judge::{Finding, Fold, History, InWindow, Measured, Standard};
 use crate::pattern::{Found, Pattern};
 use crate::rate::Counts;
@@ -70,7 +70,12 @@ impl Evidence {
         let levels: Vec<_> = fold.levels().collect();
         let reached = |place: &&usize| **place != finding.leading && levels.get(**place).is_some_and(Option::is_some);
         let also = alert.rules.iter().filter(reached).map(|place| said(*place)).collect();
-        Self { said: said(finding.leading), also, foreseen: foresee(history, standard), ..Self::bare(history.present) }
+        Self {
+            said: said(finding.leading),
+            also,
+            foreseen: fold.foreseen(history, standard),
+            ..Self::bare(history.present)
+        }
     }
 
     /// The evidence of an alert that no rule speaks of any more.

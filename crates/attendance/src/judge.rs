@@ -12,7 +12,7 @@ use crate::calendar::{Calendar, Calendars};
 use crate::change::Drift;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::forecast::{Foresight, Limit, Model, rest, whole};
+use crate::forecast::{Foreseen, Foresight, Limit, Model, foresee, rest, whole};
 use crate::pattern::{Found, Week};
 use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
@@ -195,6 +195,8 @@ pub struct Fold {
     folded: usize,
     newest: Option<Session>,
     year_to_date: Counts,
+    /// Up to which day, by which school's calendar, the windows have moved.
+    moved: Option<(Day, u16, Of)>,
 }
 
 /// An alert's level, and when its episodes began and ended.
@@ -227,7 +229,6 @@ impl Lasting {
 struct Now<'a> {
     session: Session,
     calendar: Option<&'a Calendar>,
-    profile: &'a Profile,
     foresight: Option<&'a Foresight>,
     drift: f64,
     /// Whether a mark of the session says that it was missed.
@@ -291,12 +292,8 @@ impl Fold {
                 self.year_to_date.add(meaning);
             }
             if marked {
-                self.settle(
-                    (first.session, missed),
-                    schools.last.map(|(_, calendar)| calendar),
-                    (history, standard),
-                    &mut observe,
-                );
+                let calendar = schools.last.map(|(_, calendar)| calendar);
+                self.settle((first.session, missed), calendar, standard, &mut observe);
             }
         }
     }
@@ -306,14 +303,13 @@ impl Fold {
         &mut self,
         (session, missed): (Session, bool),
         calendar: Option<&Calendar>,
-        (history, standard): (&History<'_>, Standard<'_>),
+        standard: Standard<'_>,
         observe: &mut impl FnMut(Transition),
     ) {
         let Self { tallies, states, episodes, foresight, drift, .. } = self;
         let now = Now {
             session,
             calendar,
-            profile: &history.profile,
             foresight: foresight.as_deref(),
             missed,
             drift: drift.as_ref().map_or(0.0, |drift| drift.sum()),
@@ -321,6 +317,9 @@ impl Fold {
         };
         let mut changed = false;
         for (state, (rule, window)) in states.iter_mut().zip(standard.rules.with_windows()) {
+            if !state.is_due() {
+                continue;
+            }
             let possible = window.and_then(|window| tallies.get(window)).map_or(0, |tally| tally.counts.possible);
             changed |= state.settle(rule, possible, &now);
         }
@@ -414,6 +413,14 @@ impl Fold {
         }
     }
 
+    /// What the rest of the year will bring; none where there is no possible session.
+    pub fn foreseen(&self, history: &History<'_>, standard: Standard<'_>) -> Option<Foreseen> {
+        match &self.foresight {
+            Some(foresight) => foresight.foreseen(history, standard),
+            None => foresee(history, standard),
+        }
+    }
+
     /// Counts over the school year so far.
     pub fn year_to_date(&self) -> Counts {
         self.year_to_date
@@ -427,7 +434,8 @@ impl Fold {
     /// Takes in the year before: windows and runs reach back into it, levels and counts of the year do not.
     fn open(&mut self, history: &History<'_>, standard: Standard<'_>) {
         self.tallies = standard.rules.windows().iter().map(|_| Tally::default()).collect();
-        self.states = standard.rules.rules().iter().map(|rule| State::of(&rule.measure)).collect();
+        let state = |rule: &Rule| State::of(&rule.measure, rule.applies.to(&history.profile));
+        self.states = standard.rules.rules().iter().map(state).collect();
         self.episodes = standard.rules.alerts().iter().map(|_| Lasting::default()).collect();
         self.foresight = standard.rules.foresees().then(|| Box::new(Foresight::begin(history, standard)));
         self.drift = standard.rules.compares().then(Box::default);
@@ -445,7 +453,10 @@ impl Fold {
 
     /// Takes a mark in; one of the year before only where what is counted reaches back.
     fn take(&mut self, entry: Entry, calendar: Option<&Calendar>, (history, rules): (&History<'_>, &RuleSet), of: Of) {
-        let Self { tallies, states, .. } = self;
+        let Self { tallies, states, moved, .. } = self;
+        let day = entry.session.day();
+        let still = *moved == Some((day, entry.school, of));
+        *moved = Some((day, entry.school, of));
         for ((place, tally), window) in tallies.iter_mut().enumerate().zip(rules.windows()) {
             if of == Of::YearBefore && !matches!(window, Window::SchoolWeeks(_)) {
                 continue;
@@ -453,12 +464,12 @@ impl Fold {
             let of_window =
                 states.iter_mut().zip(rules.with_windows()).filter(|(_, (_, window))| *window == Some(place));
             match window {
-                Window::Term if tally.begins_term(entry.session.day(), calendar) => {
-                    of_window.for_each(|(state, _)| state.course = Course::Counted(0));
+                _ if still => {}
+                Window::Term if tally.begins_term(day, calendar) => {
+                    of_window.for_each(|(state, _)| state.begin_again());
                 }
                 Window::YearToDate | Window::Term => {}
                 Window::SchoolWeeks(weeks) => {
-                    let day = entry.session.day();
                     let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, *weeks));
                     let dropped = tally.slide(start, history);
                     if !dropped.is_empty() {
@@ -472,22 +483,13 @@ impl Fold {
         let code = entry.revision.code;
         let reached = |(_, rule): &(&mut State, &Rule)| of == Of::Year || rule.measure.reaches_back();
         for (state, rule) in states.iter_mut().zip(rules.rules()).filter(reached) {
-            let is_counted = rule.measure.counted().contains(code);
-            match &mut state.course {
-                Course::Counted(counted) => *counted += u32::from(is_counted),
-                Course::Run(run) => run.take(entry.session.day(), code.meaning().is_possible(), is_counted),
-                Course::Standing(standing) if is_counted => standing.days.push(entry.session.day()),
-                Course::Week(week) if code.meaning().is_possible() => {
-                    week.observe(entry.session, code.meaning().is_absent(), calendar);
-                }
-                Course::Standing(_) | Course::Week(_) | Course::Foreseen => {}
-            }
+            state.take(entry.session, code, rule.measure.counted().contains(code), calendar);
         }
     }
 }
 
 /// Which year a mark is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
     Year,
     YearBefore,
@@ -582,11 +584,15 @@ struct State {
     course: Course,
     /// Whether the rule is for this child.
     applies: bool,
+    /// Whether its course has changed since its level was set last.
+    stirred: bool,
 }
 
 /// What a rule follows.
 #[derive(Clone, Debug)]
 enum Course {
+    /// Sessions of the rule's codes in its window, of the possible ones there.
+    Share(u32),
     /// Sessions of the rule's codes in its window.
     Counted(u32),
     Run(Run),
@@ -616,27 +622,69 @@ impl Standing {
 }
 
 impl State {
-    fn of(measure: &Measure) -> Self {
+    fn of(measure: &Measure, applies: bool) -> Self {
         let course = match measure {
             Measure::Run { .. } => Course::Run(Run::default()),
-            Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
+            Measure::Rate { .. } => Course::Share(0),
+            Measure::Sessions { .. } => Course::Counted(0),
             Measure::Unresolved { .. } => Course::Standing(Standing::default()),
             Measure::Pattern { .. } => Course::Week(Box::default()),
             Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
-        Self { level: None, course, applies: true }
+        Self { level: None, course, applies, stirred: true }
+    }
+
+    /// Takes a mark in; `counted` where it is of the rule's codes.
+    fn take(&mut self, session: Session, code: Code, counted: bool, calendar: Option<&Calendar>) {
+        match &mut self.course {
+            Course::Share(sessions) => *sessions += u32::from(counted),
+            Course::Counted(sessions) => {
+                *sessions += u32::from(counted);
+                self.stirred |= counted;
+            }
+            Course::Run(run) => {
+                let before = run.days();
+                run.take(session.day(), code.meaning().is_possible(), counted);
+                self.stirred |= run.days() != before;
+            }
+            Course::Standing(standing) if counted => standing.days.push(session.day()),
+            Course::Week(week) if code.meaning().is_possible() => {
+                self.stirred |= week.observe(session, code.meaning().is_absent(), calendar);
+            }
+            Course::Standing(_) | Course::Week(_) | Course::Foreseen => {}
+        }
+    }
+
+    /// Counts from nought: another term has begun.
+    fn begin_again(&mut self) {
+        if let Course::Share(sessions) | Course::Counted(sessions) = &mut self.course {
+            *sessions = 0;
+        }
+        self.stirred = true;
     }
 
     /// Takes back what has fallen out of the window.
     fn take_back(&mut self, counted: CodeSet, dropped: &[Code]) {
-        if let Course::Counted(held) = &mut self.course {
+        if let Course::Share(held) | Course::Counted(held) = &mut self.course {
             *held -= dropped.iter().map(|code| u32::from(counted.contains(*code))).sum::<u32>();
         }
+        self.stirred = true;
+    }
+
+    /// Whether its level may be another after this session than before. A rate's and a forecast's may after each.
+    fn is_due(&self) -> bool {
+        self.applies
+            && match &self.course {
+                Course::Share(_) | Course::Foreseen => true,
+                // Sessions come of age by the calendar alone.
+                Course::Standing(standing) => !standing.days.is_empty(),
+                Course::Counted(_) | Course::Run(_) | Course::Week(_) => self.stirred,
+            }
     }
 
     fn counted(&self) -> u32 {
         match &self.course {
-            Course::Counted(counted) => *counted,
+            Course::Share(counted) | Course::Counted(counted) => *counted,
             Course::Standing(standing) => standing.too_long,
             Course::Run(_) | Course::Week(_) | Course::Foreseen => 0,
         }
@@ -658,14 +706,16 @@ impl State {
     fn run(&self) -> Run {
         match self.course {
             Course::Run(run) => run,
-            Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => Run::default(),
+            Course::Share(_) | Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => {
+                Run::default()
+            }
         }
     }
 
     /// Sets the level after a session; true where it changed. `possible` sessions are in the rule's window.
     fn settle(&mut self, rule: &Rule, possible: u32, now: &Now<'_>) -> bool {
-        self.applies = rule.applies.to(now.profile);
-        let level = if self.applies { self.reached(&rule.measure, possible, now) } else { None };
+        self.stirred = false;
+        let level = self.reached(&rule.measure, possible, now);
         let changed = level != self.level;
         self.level = level;
         changed

@@ -96,8 +96,9 @@ const WEEKS: usize = 12;
 const PLACES: f64 = 8.0;
 
 impl Week {
-    /// Takes a possible session in, in the order of the calendar.
-    pub fn observe(&mut self, session: Session, absent: bool, calendar: Option<&Calendar>) {
+    /// Takes a possible session in, in the order of the calendar; true where it ended a short spell.
+    pub fn observe(&mut self, session: Session, absent: bool, calendar: Option<&Calendar>) -> bool {
+        let short = self.short;
         let day = session.day();
         let known = self.day.filter(|(known, _)| *known == day);
         let same_day = known.is_some();
@@ -134,6 +135,7 @@ impl Week {
             (_, false) => {}
         }
         self.newest_absent = absent;
+        self.short != short
     }
 
     /// Counts a spell that has ended; `same_day`: on the day of its last session.
@@ -226,7 +228,8 @@ fn tail(of: u32, least: u32, chance: f64) -> f64 {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to a million")]
 fn one_in(chance: f64) -> u32 {
-    libm::floor((1.0 / chance.max(1e-9)).min(1_000_000.0)) as u32
+    // A border that is met exactly counts, whatever the sums have lost in their last digits.
+    libm::floor((1.0 / chance.max(1e-9) + 1e-6).min(1_000_000.0)) as u32
 }
 
 #[cfg(test)]
@@ -273,6 +276,15 @@ mod tests {
         assert_eq!(one(&weeks(10, |week, _, _| week == 3 || week == 4)), 0);
         let twice = weeks(10, |week, weekday, _| weekday == 2 && week < 2);
         assert!(one(&twice) < 100, "two Wednesdays");
+    }
+
+    #[test]
+    fn a_border_that_is_met_exactly_counts() {
+        for border in 1..=3_000_u32 {
+            let chance = 1.0 / (f64::from(border) * PLACES);
+            assert_eq!(one_in(tail(1, 1, chance) * PLACES), border);
+            assert_eq!(one_in(tail(2, 2, chance.sqrt()) * PLACES), border);
+        }
     }
 
     #[test]

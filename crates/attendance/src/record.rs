@@ -33,6 +33,8 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YearRecord {
     year: SchoolYear,
+    /// The number of its first session.
+    first: i32,
     schools: Vec<Urn>,
     entries: Vec<Packed>,
 }
@@ -61,7 +63,8 @@ impl Packed {
 impl YearRecord {
     /// An empty record of a school year.
     pub fn new(year: SchoolYear) -> Self {
-        Self { year, schools: Vec::new(), entries: Vec::new() }
+        let first = year.first_day().days() * 2;
+        Self { year, first, schools: Vec::new(), entries: Vec::new() }
     }
 
     /// The school year.
@@ -138,16 +141,12 @@ impl YearRecord {
     }
 
     fn unpacked(&self, packed: Packed) -> Entry {
-        let session = Session::from_number(self.first_session() + i32::from(packed.session));
+        let session = Session::from_number(self.first + i32::from(packed.session));
         Entry { session, school: packed.school, revision: packed.revision() }
     }
 
-    fn first_session(&self) -> i32 {
-        self.year.first_day().days() * 2
-    }
-
     fn number_of(&self, session: Session) -> Option<u16> {
-        let number = u16::try_from(session.number() - self.first_session()).ok()?;
+        let number = u16::try_from(session.number() - self.first).ok()?;
         (session.day() <= self.year.last_day()).then_some(number)
     }
 

@@ -97,6 +97,7 @@ impl<T: Copy + Ord> Levels<T> {
     }
 
     /// The gravest level whose threshold passes the test.
+    #[inline]
     pub fn gravest(&self, mut reached: impl FnMut(Level, T) -> bool) -> Option<Level> {
         self.iter().rev().find(|(level, threshold)| reached(*level, *threshold)).map(|(level, _)| level)
     }

@@ -116,8 +116,8 @@ impl SchoolYear {
 
     /// The school year that holds `day`.
     pub fn of(day: Day) -> Self {
-        let date = day.date();
-        Self(if date.month() >= 8 { date.year() } else { date.year() - 1 })
+        let (year, month) = day.month();
+        Self(if month >= 8 { year } else { year - 1 })
     }
 
     /// Reads `2025/26`.
@@ -135,8 +135,8 @@ impl SchoolYear {
     }
 
     /// Its 1 August.
-    pub fn first_day(self) -> Day {
-        Day::of(self.0, 8, 1).unwrap_or_default()
+    pub const fn first_day(self) -> Day {
+        Day::first_of(self.0, 8)
     }
 
     /// Its 31 July.

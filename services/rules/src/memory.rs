@@ -50,9 +50,25 @@ impl Memory {
         Self { whole, ..Self::default() }
     }
 
-    /// The records that must be loaded before these events are folded: a pupil's other school years, each with the year
+    /// The school years that these events reach into and that are not loaded whole: those of their marks, each with the year
     /// before it, for windows that reach back.
-    pub(crate) fn missing<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> Vec<(Upn, SchoolYear)> {
+    pub(crate) fn other_years<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<SchoolYear> {
+        let mut years = BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Marks(part) => {
+                    let year = part.session.school_year();
+                    years.extend([year, year.previous()].into_iter().filter(|year| !self.whole.contains(year)));
+                }
+                Event::Replay(_, parts) => years.extend(self.other_years(parts)),
+                Event::Enrolment(..) | Event::Erasure(_) => {}
+            }
+        }
+        years
+    }
+
+    /// The records that must be loaded before these events are folded: of school years that are not loaded whole.
+    pub(crate) fn missing<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> BTreeSet<(Upn, SchoolYear)> {
         let mut missing = BTreeSet::new();
         for event in events {
             match event {
@@ -67,7 +83,7 @@ impl Memory {
                 Event::Enrolment(..) | Event::Erasure(_) => {}
             }
         }
-        missing.into_iter().collect()
+        missing
     }
 
     /// Every record of the year is here now.

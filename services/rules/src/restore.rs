@@ -108,15 +108,15 @@ impl Partition {
             _ => None,
         });
         let present = newest.max().map_or(self.as_of(), |newest| newest.max(self.as_of())).school_year();
-        let missing = self.memory.missing(events());
+        let (recent, older): (Vec<_>, Vec<_>) =
+            self.memory.other_years(events()).into_iter().partition(|year| *year >= present.previous());
         // A year that has just begun is loaded whole, which costs little: hardly anything of it is stored.
-        let recent: BTreeSet<SchoolYear> =
-            missing.iter().map(|(_, year)| *year).filter(|year| *year >= present.previous()).collect();
-        for year in &recent {
-            self.load_year(*year).await?;
-            self.memory.whole_year(*year);
+        for year in recent {
+            self.load_year(year).await?;
+            self.memory.whole_year(year);
         }
-        for (upn, year) in missing.into_iter().filter(|(_, year)| !recent.contains(year)) {
+        let missing = if older.is_empty() { BTreeSet::new() } else { self.memory.missing(events()) };
+        for (upn, year) in missing {
             let row = record::load(&self.shared.store, row_upn(upn), year.first_calendar_year()).await;
             if let Some(row) = row.map_err(work_error)? {
                 self.put_record(&row)?;

@@ -45,6 +45,23 @@ impl Foresight {
         self.belief.outlook(standard.model, self.stage, Ahead { so_far: self.so_far, rest })
     }
 
+    /// The whole outlook with its ranges, after the newest session of the record; none where there is no possible session.
+    pub(crate) fn foreseen(&self, history: &History<'_>, standard: Standard<'_>) -> Option<Foreseen> {
+        let Self { belief, stage, so_far, .. } = *self;
+        if so_far.possible == 0 {
+            return None;
+        }
+        let (model, rest) = (standard.model, rest(history, standard));
+        let ahead = Ahead { so_far, rest };
+        Some(Foreseen {
+            outlook: belief.outlook(model, stage, ahead),
+            persistent: belief.chance_interval(model, stage, ahead, Limit::Persistent),
+            severe: belief.chance_interval(model, stage, ahead, Limit::Severe),
+            missed: belief.missed_interval(model, stage, rest),
+            rest,
+        })
+    }
+
     /// Possible sessions of the year so far, and those missed.
     pub(crate) fn so_far(&self) -> Counts {
         self.so_far
@@ -89,19 +106,7 @@ pub fn foresee(history: &History<'_>, standard: Standard<'_>) -> Option<Foreseen
     for entry in history.present.entries().filter(|entry| entry.revision.code != crate::Code::NotTaken) {
         foresight.take(entry.session.day(), entry.revision.code.meaning(), standard);
     }
-    let Foresight { belief, stage, so_far, .. } = foresight;
-    if so_far.possible == 0 {
-        return None;
-    }
-    let (model, rest) = (standard.model, rest(history, standard));
-    let ahead = Ahead { so_far, rest };
-    Some(Foreseen {
-        outlook: belief.outlook(model, stage, ahead),
-        persistent: belief.chance_interval(model, stage, ahead, Limit::Persistent),
-        severe: belief.chance_interval(model, stage, ahead, Limit::Severe),
-        missed: belief.missed_interval(model, stage, rest),
-        rest,
-    })
+    foresight.foreseen(history, standard)
 }
 
 /// A number of sessions as a whole number, rounded.

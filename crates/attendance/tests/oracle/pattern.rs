@@ -34,7 +34,7 @@ pub(crate) fn pattern(known: &[(Session, Urn, Code)], calendars: &Calendars) -> 
     }
     let edge = |day: Day, school: Urn| is_edge(day, school, calendars);
     let edges = days.iter().filter(|(day, school)| edge(**day, **school)).count() as f64 / all;
-    let touches = |spell: &&&[Mark]| spell.iter().any(|(session, school, _)| edge(session.day(), *school));
+    let touches = |spell: &&&[Mark]| spell.iter().any(|(at, _, _)| edge(at.day(), days[&at.day()]));
     found.push((of, tail(short.iter().filter(touches).count(), of, (edges * 1.3).min(0.95))));
     let halves = |half: Half| short.iter().filter(|spell| is_half(spell, half, marks)).count();
     let (mornings, afternoons) = (halves(Half::Am), halves(Half::Pm));
@@ -83,5 +83,6 @@ fn tail(fitting: usize, of: u32, chance: f64) -> f64 {
 
 #[expect(clippy::cast_sign_loss, reason = "not below nought")]
 fn one_in(chance: f64) -> u32 {
-    (1.0 / chance.max(1e-9)).min(1e6) as u32
+    // A border that is met exactly counts, whatever the sums have lost.
+    (1.0 / chance.max(1e-9) + 1e-6).min(1e6) as u32
 }
