@@ -102,6 +102,26 @@ impl Day {
         u8::try_from((self.0 + 3).rem_euclid(7)).unwrap_or(0)
     }
 
+    /// As people say it: "2 September".
+    pub(crate) fn spoken(self) -> String {
+        let date = self.date();
+        let month = match date.month() {
+            1 => "January",
+            2 => "February",
+            3 => "March",
+            4 => "April",
+            5 => "May",
+            6 => "June",
+            7 => "July",
+            8 => "August",
+            9 => "September",
+            10 => "October",
+            11 => "November",
+            _ => "December",
+        };
+        format!("{} {month}", date.day())
+    }
+
     /// The day `days` later.
     pub fn plus(self, days: i32) -> Self {
         Self(self.0.saturating_add(days))

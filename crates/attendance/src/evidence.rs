@@ -179,7 +179,7 @@ impl Evidence {
             Field::Counted | Field::Days => counted.to_string(),
             Field::Possible => possible.to_string(),
             Field::Rate => percent,
-            Field::Since => from.map_or_else(|| "the school year began".to_owned(), spoken),
+            Field::Since => from.map_or_else(|| "the school year began".to_owned(), Day::spoken),
             Field::Expected => foreseen.map_or(0, Foreseen::urgency).to_string(),
             Field::ExpectedDays => foreseen.map_or(0, |foreseen| foreseen.urgency().div_ceil(2)).to_string(),
             Field::Chance => {
@@ -346,7 +346,7 @@ fn sessions_sentence(window: &InWindow) -> String {
 }
 
 fn run_sentence(of: CodeSet, days: u32, from: Option<Day>) -> String {
-    let since = from.map_or_else(String::new, |from| format!(" since {}", spoken(from)));
+    let since = from.map_or_else(String::new, |from| format!(" since {}", from.spoken()));
     let what = missed(of).map_or_else(|| format!("Marked {of}"), |how| format!("Absent{how}"));
     match days {
         1 => format!("{what} for 1 school day{since}"),
@@ -355,7 +355,7 @@ fn run_sentence(of: CodeSet, days: u32, from: Option<Day>) -> String {
 }
 
 fn since(from: Option<Session>) -> String {
-    from.map_or_else(|| " this school year".to_owned(), |from| format!(" since {}", spoken(from.day())))
+    from.map_or_else(|| " this school year".to_owned(), |from| format!(" since {}", from.day().spoken()))
 }
 
 /// How sessions of these codes are missed, where they are a kind of absence.
@@ -366,26 +366,6 @@ fn missed(of: CodeSet) -> Option<&'static str> {
         CodeSet::UNAUTHORISED => Some(" without leave"),
         _ => None,
     }
-}
-
-/// A day as people say it: "2 September".
-fn spoken(day: Day) -> String {
-    let date = day.date();
-    let month = match date.month() {
-        1 => "January",
-        2 => "February",
-        3 => "March",
-        4 => "April",
-        5 => "May",
-        6 => "June",
-        7 => "July",
-        8 => "August",
-        9 => "September",
-        10 => "October",
-        11 => "November",
-        _ => "December",
-    };
-    format!("{} {month}", date.day())
 }
 
 /// Spells of absence in a record.
@@ -406,7 +386,7 @@ pub fn strip_text(strip: &[StripMark]) -> String {
     for mark in strip {
         if day != Some(mark.session.day()) {
             day = Some(mark.session.day());
-            let spoken = spoken(mark.session.day());
+            let spoken = mark.session.day().spoken();
             let short: String = spoken.chars().take(spoken.find(' ').unwrap_or(0) + 4).collect();
             text.push_str(if text.is_empty() { "" } else { "  " });
             text.push_str(&short);

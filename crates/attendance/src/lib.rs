@@ -26,6 +26,7 @@ pub mod rate;
 pub mod record;
 pub mod rule;
 pub mod session;
+pub mod silence;
 pub mod timestamp;
 pub mod upn;
 pub mod urn;

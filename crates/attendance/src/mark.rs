@@ -14,10 +14,13 @@ pub struct MinutesLateError(String);
 impl MinutesLate {
     /// The given number of minutes.
     pub fn new(minutes: u32) -> Result<Self, MinutesLateError> {
-        match u16::try_from(minutes) {
-            Ok(fits) if fits <= 999 => Ok(Self(fits)),
-            _ => Err(MinutesLateError(minutes.to_string())),
-        }
+        let fitting = u16::try_from(minutes).ok().and_then(Self::fitting);
+        fitting.ok_or_else(|| MinutesLateError(minutes.to_string()))
+    }
+
+    /// The given number of minutes, where it is one: said of every entry of a record that is read, and none is no error there.
+    pub(crate) fn fitting(minutes: u16) -> Option<Self> {
+        (minutes <= 999).then_some(Self(minutes))
     }
 
     /// Reads a whole number.

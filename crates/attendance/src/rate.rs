@@ -106,6 +106,11 @@ impl Share {
         Self(libm::floor(fraction.clamp(0.0, 1.0) * 10_000.0) as u32)
     }
 
+    /// In hundredths of a percent.
+    pub const fn hundredths(self) -> u32 {
+        self.0
+    }
+
     /// As a fraction from 0 to 1.
     pub fn fraction(self) -> f64 {
         f64::from(self.0) / 10_000.0

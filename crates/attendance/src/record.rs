@@ -55,7 +55,7 @@ const NO_MINUTES: u16 = u16::MAX;
 
 impl Packed {
     fn revision(self) -> Revision {
-        let minutes_late = MinutesLate::new(u32::from(self.minutes_late)).ok();
+        let minutes_late = MinutesLate::fitting(self.minutes_late);
         Revision { revised_at: self.revised_at, code: self.code, minutes_late }
     }
 }

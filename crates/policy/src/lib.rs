@@ -25,6 +25,7 @@ use attendance::judge::Standard;
 use attendance::profile::Profile;
 use attendance::record::YearRecord;
 use attendance::rule::RuleSet;
+use attendance::silence::Watch;
 use attendance::{Day, Phase, Urn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Policy {
     pub schools: BTreeMap<Urn, School>,
     /// The rules.
     pub rules: RuleSet,
+    /// When a school counts as silent; none where nobody is to be told.
+    pub watch: Option<Watch>,
     /// The numbers of the forecast.
     pub model: Arc<Model>,
     /// School calendars.
@@ -71,7 +74,7 @@ impl Policy {
         let mut problems = Problems::default();
         let authority::Read { localities, authority } = authority::read(&files.authority);
         let authority = problems.take(authority);
-        let rules = problems.take(read_rules(&files.rules));
+        let rules = problems.take(rules::read(&files.rules));
         let model = problems.take(read_projection(files.projection.as_deref()));
         let schools = problems.take(schools::read(&files.schools, &files.localities, &localities));
         match (authority, rules, model, schools) {
@@ -87,7 +90,8 @@ impl Policy {
                     code: authority.code,
                     localities,
                     schools,
-                    rules,
+                    rules: rules.rules,
+                    watch: rules.watch,
                     model,
                     calendars: authority.calendars,
                     retired_codes: authority.retired_codes,
@@ -133,9 +137,9 @@ impl Policy {
     }
 }
 
-/// Reads `rules.toml` alone.
+/// The rules about pupils of a `rules.toml` alone.
 pub fn read_rules(text: &str) -> Result<RuleSet, Problems> {
-    rules::read(text)
+    rules::read(text).map(|read| read.rules)
 }
 
 /// Reads `projection.toml`; nothing stands for the numbers that ship.

@@ -1,4 +1,4 @@
-//! `rules.toml`: text to a rule set.
+//! `rules.toml`: text to a rule set, and to when a school counts as silent.
 
 use crate::files::RULES;
 use crate::problem::{Place, Problem, Problems};
@@ -9,6 +9,7 @@ use attendance::forecast::Limit;
 use attendance::profile::Applies;
 use attendance::rate::Share;
 use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Severity, Template, Window};
+use attendance::silence::Watch;
 use attendance::{Code, Phase};
 use serde::Deserialize;
 
@@ -52,10 +53,34 @@ struct RawLevels {
     severe: Option<toml::Value>,
 }
 
-pub(crate) fn read(text: &str) -> Result<RuleSet, Problems> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWatch {
+    title: String,
+    morning: String,
+    afternoon: String,
+    min_share: String,
+    severity: Option<String>,
+    /// For whoever reads the file.
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+/// What the file says.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The rules about pupils.
+    pub(crate) rules: RuleSet,
+    /// When a school counts as silent; none where nobody is to be told.
+    pub(crate) watch: Option<Watch>,
+}
+
+pub(crate) fn read(text: &str) -> Result<Read, Problems> {
     let mut problems = Problems::default();
     let Some(mut file) = problems.take(Table::parse(RULES, text)) else { return Err(problems) };
     let entries: Option<Vec<Entry<RawRule>>> = file.entries("rule", "id", &mut problems);
+    let watch: Option<RawWatch> = file.entry("silent_school", &mut problems);
+    let watch = watch.and_then(|raw| problems.take(self::watch(&raw)));
     file.finish(&mut problems);
     let Some(entries) = entries else { return Err(problems) };
     if entries.is_empty() {
@@ -69,7 +94,51 @@ pub(crate) fn read(text: &str) -> Result<RuleSet, Problems> {
     let read = entries.iter().filter_map(|entry| entry.read.as_ref());
     let rules = read.filter_map(|raw| problems.take(rule(raw))).collect();
     problems.or(())?;
-    RuleSet::new(rules).map_err(|error| Problems(vec![Problem::new(Place::new(RULES, ""), error)]))
+    let rules = RuleSet::new(rules).map_err(|error| Problems(vec![Problem::new(Place::new(RULES, ""), error)]))?;
+    Ok(Read { rules, watch })
+}
+
+fn watch(raw: &RawWatch) -> Result<Watch, Problems> {
+    let mut problems = Problems::default();
+    let place = |part: &'static str| move || Place::new(RULES, format!("silent_school, {part}"));
+    if raw.title.trim().is_empty() {
+        problems.add(place("title")(), "the title is empty; messages show it");
+    }
+    let morning = problems.part(place("morning"), time_of_day(&raw.morning));
+    let afternoon = problems.part(place("afternoon"), time_of_day(&raw.afternoon));
+    if let (Some(morning), Some(afternoon)) = (morning, afternoon)
+        && afternoon <= morning
+    {
+        problems.add(place("afternoon")(), "the afternoon's registers must be due after the morning's");
+    }
+    let min_share = problems.part(place("min_share"), Share::parse(&raw.min_share));
+    let severity = problems.part(place("severity"), severity(raw.severity.as_deref()));
+    let title = raw.title.trim().to_owned();
+    let parts = morning.zip(afternoon).zip(min_share.zip(severity));
+    problems.finish(parts.map(|((morning, afternoon), (min_share, severity))| Watch {
+        title,
+        morning,
+        afternoon,
+        min_share,
+        severity,
+    }))
+}
+
+/// Minutes after midnight.
+fn time_of_day(text: &str) -> Result<u16, String> {
+    let number = |text: &str, most: u16| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| digits && *number < most)
+    };
+    let parts = text.split_once(':').and_then(|(hour, minute)| Some((number(hour, 24)?, number(minute, 60)?)));
+    let (hour, minute) = parts.ok_or_else(|| format!("{text:?} is no time of day; write it as 10:30"))?;
+    Ok(hour * 60 + minute)
+}
+
+fn severity(text: Option<&str>) -> Result<Severity, String> {
+    text.map_or(Ok(Severity::default()), |text| {
+        Severity::parse(text).ok_or_else(|| format!("{text:?} is no severity: low, normal or high"))
+    })
 }
 
 fn rule(raw: &RawRule) -> Result<Rule, Problems> {
@@ -96,10 +165,7 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
         }
     };
     let with = raw.with.as_deref().and_then(|with| problems.part(place("with"), RuleId::parse(with)));
-    let severity = raw.severity.as_deref().map_or(Ok(Severity::default()), |text| {
-        Severity::parse(text).ok_or_else(|| format!("{text:?} is no severity: low, normal or high"))
-    });
-    let severity = problems.part(place("severity"), severity).unwrap_or_default();
+    let severity = problems.part(place("severity"), severity(raw.severity.as_deref())).unwrap_or_default();
     let sentence = raw.sentence.as_deref().and_then(|text| problems.part(place("sentence"), Template::parse(text)));
     let applies = raw.applies.as_ref().map_or(Ok(Applies::default()), applies);
     let applies = problems.part(place("applies"), applies).unwrap_or_default();
@@ -382,7 +448,8 @@ mod tests {
 
     #[test]
     fn the_rules_that_ship_are_sound() {
-        let rules = read(crate::DEFAULT_RULES).unwrap();
+        let Read { rules, watch } = read(crate::DEFAULT_RULES).unwrap();
+        assert!(watch.is_some_and(|watch| watch.morning < watch.afternoon));
         let ids: Vec<&str> = rules.rules().iter().map(|rule| rule.id.text()).collect();
         assert_eq!(ids[..5], ["year-to-date", "expected", "term", "recent-weeks", "change"]);
         assert_eq!(ids.len(), 17, "{ids:?}");
@@ -494,7 +561,7 @@ mod tests {
             let text = format!(
                 "[[rule]]\nid = 'a'\ntitle = 'A'\nkind = '{kind}'\n{counts}\n{rest}\nlevels = {{ severe = 5 }}\n"
             );
-            match read(&text).map(|rules| rules.rules()[0].measure.clone()) {
+            match read(&text).map(|read| read.rules.rules()[0].measure.clone()) {
                 Ok(Measure::Run { counted, .. } | Measure::Sessions { counted, .. }) => counted.to_string(),
                 other => other.unwrap_err().to_string(),
             }
@@ -536,7 +603,7 @@ mod tests {
     #[test]
     fn rules_of_the_forecast_and_their_fields_are_read_and_refused() {
         let rule = |text: &str| format!("[[rule]]\nid = 'a'\ntitle = 'A'\n{text}\n");
-        let good = |text: &str| read(&rule(text)).unwrap().rules()[0].clone();
+        let good = |text: &str| read(&rule(text)).unwrap().rules.rules()[0].clone();
         let expected = good("kind = 'expected'\nminimum = 10\nmargin = '8 sessions'\nlevels = { persistent = 60 }");
         assert!(matches!(expected.measure, Measure::Expected { minimum: 10, margin: 8, .. }));
         let chance = good("kind = 'chance'\nof = 'severe'\nminimum = 10\nlevels = { severe = '50%' }");
@@ -582,6 +649,28 @@ mod tests {
                 text.to_owned()
             };
             let told = read(&rule(&text)).unwrap_err().to_string();
+            assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+
+    #[test]
+    fn when_a_school_counts_as_silent_is_read_and_refused() {
+        let rule = "[[rule]]\nid = 'a'\ntitle = 'A'\nkind = 'change'\nlevels = { severe = 9 }\n";
+        let good = "[silent_school]\ntitle = 'Missing'\nmorning = '09:45'\nafternoon = '14:30'\nmin_share = '75%'\n";
+        assert_eq!(read(rule).unwrap().watch, None);
+        let watch = read(&format!("{rule}{good}severity = 'high'\n")).unwrap().watch.unwrap();
+        assert_eq!((watch.morning, watch.afternoon), (9 * 60 + 45, 14 * 60 + 30));
+        assert_eq!((watch.min_share, watch.severity), (Share::percent(75), Severity::High));
+        for (from, to, part) in [
+            ("'09:45'", "'9:45'", "silent_school, morning: \"9:45\" is no time of day; write it as 10:30"),
+            ("'14:30'", "'24:30'", "silent_school, afternoon: \"24:30\" is no time of day"),
+            ("'14:30'", "'09:45'", "silent_school, afternoon: the afternoon's registers must be due after"),
+            ("'75%'", "'0.75'", "silent_school, min_share: \"0.75\""),
+            ("'Missing'", "' '", "silent_school, title: the title is empty"),
+            ("title", "name", "silent_school, line 7, name: unknown field `name`"),
+            ("morning = '09:45'", "", "silent_school, line 6: missing field `morning`"),
+        ] {
+            let told = read(&format!("{rule}{}", good.replace(from, to))).unwrap_err().to_string();
             assert!(told.contains(part), "{part} in\n{told}");
         }
     }

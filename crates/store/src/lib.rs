@@ -29,6 +29,8 @@ pub mod published;
 pub mod pupil_school;
 pub mod record;
 pub mod register;
+pub mod school_alert;
+pub mod school_watch;
 pub mod token;
 
 mod codes;

@@ -1,9 +1,12 @@
 //! The outbox: alert changes that are committed and not yet known to be on Kafka, a row a batch.
 //!
-//! Owner: rules, the owner of the partition. A row's number is given under the position row, so number order is commit order; rows
+//! Owner: rules, the owner of the partition; of [`SCHOOLS`] ingest, the owner of the first partition of registers. A row's number is given under the position row, so number order is commit order; rows
 //! are relayed in that order and deleted, after the ack, within the owner's next transaction.
 
 use crate::{Store, StoreError, Tx};
+
+/// The partition under which ingest puts its changes of schools: no partition of events has its number.
+pub const SCHOOLS: i32 = -1;
 
 /// A row waiting to be relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,15 @@ pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<Reg
     Ok(rows.into_iter().map(decode).collect())
 }
 
+/// The schools with a register of session `from` or later, and whether of each any of `session` is among them; in order.
+///
+/// # Errors
+/// As the database answers.
+pub async fn heard(store: &Store, from: i32, session: i32) -> Result<Vec<(i32, bool)>, StoreError> {
+    let rows = on_pool!(store, "register.heard", fetch_all, sqlx::query_as::<_, (i32, i32)>(HEARD), from, session)?;
+    Ok(rows.into_iter().map(|(urn, came)| (urn, came > 0)).collect())
+}
+
 type Row = (i32, i32, i32, i64, String, i64, i32);
 
 fn decode((urn, session, part, revised_at, id, received_at, refused): Row) -> RegisterRow {
@@ -72,6 +81,10 @@ ON CONFLICT (urn, session, part) DO UPDATE SET
     revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at, refused = excluded.refused
 WHERE excluded.revised_at > register.revised_at
     OR (excluded.revised_at = register.revised_at AND excluded.id > register.id)";
+
+const HEARD: &str = "
+SELECT urn, CAST(MAX(CASE WHEN session = $2 THEN 1 ELSE 0 END) AS integer) FROM register
+WHERE session >= $1 GROUP BY urn ORDER BY urn";
 
 const LIST: &str = "
 SELECT urn, session, part, revised_at, id, received_at, refused

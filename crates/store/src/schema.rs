@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         number: 1,
         name: "foundation",
@@ -74,6 +74,12 @@ const STEPS: [Step; 10] = [
         name: "seen_by",
         postgres: include_str!("../migrations/postgres/0010_seen_by.sql"),
         sqlite: include_str!("../migrations/sqlite/0010_seen_by.sql"),
+    },
+    Step {
+        number: 11,
+        name: "school_watch",
+        postgres: include_str!("../migrations/postgres/0011_school_watch.sql"),
+        sqlite: include_str!("../migrations/sqlite/0011_school_watch.sql"),
     },
 ];
 

@@ -47,7 +47,7 @@ pub(crate) struct Held {
 /// Pupils without a mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Missing {
-    count: u32,
+    pub(crate) count: u32,
     upns: Vec<String>,
 }
 

@@ -18,6 +18,7 @@ pub mod reason;
 mod recent;
 mod roll;
 mod run;
+mod silent_school;
 mod slice;
 pub mod validate;
 

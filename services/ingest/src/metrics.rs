@@ -36,6 +36,8 @@ service::metrics! {
         events_marks_total: IntCounter,
         /// Times that a partition was found taken over by somebody else.
         fenced_total: IntCounter,
+        /// Schools of which a session that is due has no register, or marks of too few pupils.
+        schools_missing: IntGaugeVec ["state"],
         /// Messages of a partition that are not worked on yet.
         lag_messages: IntGaugeVec ["topic", "partition"],
     }

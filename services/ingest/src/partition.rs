@@ -4,16 +4,17 @@
 
 use crate::intake::{Intake, Reading};
 use crate::metrics::Metrics;
+use crate::silent_school::Watching;
 use crate::{accept::Moment, slice};
 use installation::InForce;
 use service::clock::{Clock, NewestSession};
 use service::fault;
 use std::sync::Arc;
 use store::position::{self, Position, Settled, Written};
-use store::{CommitError, Store, StoreError, dead_letter, register};
+use store::{CommitError, Store, StoreError, Tx, dead_letter, register};
 use tokio::sync::watch;
 use transport::consumer::{Next, Release, Start, WorkError, Worker};
-use transport::{Connection, Message, Producer, TopicPartition};
+use transport::{Admin, Connection, Message, Producer, TopicPartition};
 use uuid::Uuid;
 
 /// What all partitions of a process share.
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<str>,
     /// Partitions of the events.
     pub(crate) partitions: u32,
+    pub(crate) admin: Admin,
 }
 
 impl Shared {
@@ -40,14 +42,16 @@ impl Shared {
 
 /// One partition.
 pub(crate) struct Partition {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     topic: Arc<str>,
     part: i32,
     supplier: Option<String>,
     /// The position row as we last wrote or read it; none before the take-over.
     position: Option<Position>,
-    /// Where the position stands if a commit that was not answered was done.
-    pending: Option<i64>,
+    /// What a commit that was not answered wrote, if it was done.
+    pending: Option<Written>,
+    /// What the owner of the first partition remembers of schools.
+    pub(crate) watching: Watching,
 }
 
 impl Partition {
@@ -61,30 +65,35 @@ impl Partition {
             supplier: supplier.map(str::to_owned),
             position: None,
             pending: None,
+            watching: Watching::default(),
         }
     }
 
-    fn position(&mut self) -> Result<&mut Position, WorkError> {
+    /// Whether this partition's owner watches the schools: of all processes one.
+    fn watches(&self) -> bool {
+        self.part == 0 && self.supplier.is_none()
+    }
+
+    pub(crate) fn position(&mut self) -> Result<&mut Position, WorkError> {
         self.position.as_mut().ok_or_else(|| WorkError::Fatal("used before it was taken over".into()))
     }
 
     /// Finds out what became of a commit that was not answered.
     async fn settle(&mut self) -> Result<(), WorkError> {
-        let Some(next_offset) = self.pending else { return Ok(()) };
+        let Some(written) = self.pending else { return Ok(()) };
         let found = position::read(&self.shared.store, &self.topic, self.part).await.map_err(work_error)?;
         let fenced = self.fenced();
         let held = self.position()?;
-        let written = Written::Advanced { next_offset, outbox_number: held.outbox_number };
-        match position::settle(held, found.as_ref(), written) {
-            Settled::Done => (held.version, held.next_offset) = (held.version + 1, next_offset),
-            Settled::NotDone => {}
-            Settled::Fenced => return Err(fenced),
+        match (position::settle(held, found.as_ref(), written), found) {
+            (Settled::Done, Some(found)) => *held = found,
+            (Settled::NotDone, _) => {}
+            (Settled::Done | Settled::Fenced, _) => return Err(fenced),
         }
         self.pending = None;
         Ok(())
     }
 
-    fn fenced(&self) -> WorkError {
+    pub(crate) fn fenced(&self) -> WorkError {
         WorkError::Fenced(format!("{}-{}'s position row has another version", self.topic, self.part).into())
     }
 
@@ -129,15 +138,21 @@ impl Partition {
             store::installation::forward(&mut tx, newest.number()).await.map_err(work_error)?;
         }
         fault::point("ingest.batch.before_commit");
+        self.finish(tx, next_offset, held.outbox_number).await
+    }
+
+    /// Commits a transaction that has written these into the position row.
+    pub(crate) async fn finish(&mut self, tx: Tx, next_offset: i64, outbox_number: i64) -> Result<(), WorkError> {
         match tx.commit().await {
             Ok(()) => {
                 let position = self.position()?;
-                (position.version, position.next_offset) = (held.version + 1, next_offset);
+                position.version += 1;
+                (position.next_offset, position.outbox_number) = (next_offset, outbox_number);
                 Ok(())
             }
             Err(CommitError::Failed(error)) => Err(work_error(error)),
             Err(CommitError::Unknown(error)) => {
-                self.pending = Some(next_offset);
+                self.pending = Some(Written::Advanced { next_offset, outbox_number });
                 Err(WorkError::Unavailable(error.into()))
             }
         }
@@ -181,7 +196,11 @@ impl Worker for Partition {
     }
 
     async fn tick(&mut self) -> Result<Next, WorkError> {
-        self.settle().await.map(|()| Next::Idle)
+        self.settle().await?;
+        if self.watches() {
+            self.watch_schools().await?;
+        }
+        Ok(Next::Idle)
     }
 
     async fn release(&mut self, why: Release) -> Result<(), WorkError> {
@@ -190,6 +209,6 @@ impl Worker for Partition {
 }
 
 /// A database error as the consumer understands it.
-fn work_error(error: StoreError) -> WorkError {
+pub(crate) fn work_error(error: StoreError) -> WorkError {
     if error.is_retryable() { WorkError::Unavailable(error.into()) } else { WorkError::Fatal(error.into()) }
 }

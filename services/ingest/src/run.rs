@@ -62,6 +62,7 @@ pub async fn run(parts: Parts, metrics: Metrics, listener: Option<TcpListener>) 
         namespace,
         events: Topic::events().into(),
         partitions,
+        admin: admin.clone(),
     });
     let listener = match listener {
         Some(listener) => listener,

@@ -22,6 +22,14 @@ pub enum Localities {
 }
 
 impl Localities {
+    /// Whether what belongs to a locality, or to none, is opened.
+    pub(crate) fn hold(&self, locality: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(names) => locality.is_some_and(|locality| names.iter().any(|name| name == locality)),
+        }
+    }
+
     /// As the table holds it: a JSON list; `null` for all.
     pub fn to_row(&self) -> String {
         match self {

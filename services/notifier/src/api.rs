@@ -1,9 +1,10 @@
 //! `GET /v1/cases`: takes a reader's token, gives the cases of its localities, without names and UPNs. Every reading is
-//! written to the audit before it is answered.
+//! written to the audit before it is answered. `GET /v1/schools`: the schools there whose registers are missing.
 
 use crate::access::{self, Localities};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::schools;
 use attendance::rule::Level;
 use attendance::{Day, Session, Timestamp, Urn};
 use axum::extract::rejection::QueryRejection;
@@ -83,6 +84,7 @@ pub(crate) fn router(api: Api) -> Router {
     let unknown = || async { Problem::NotFound };
     Router::new()
         .route("/v1/cases", get(cases).fallback(|| async { Problem::Method }))
+        .route("/v1/schools", get(schools).fallback(|| async { Problem::Method }))
         .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .fallback(unknown)
         .with_state(api)
@@ -122,6 +124,16 @@ async fn cases(
     }
     api.metrics.reads_total.inc();
     Ok(Json(Page { cases, next }))
+}
+
+/// Of schools alone: nothing is read of a child, and nothing written to the audit.
+async fn schools(State(api): State<Api>, headers: HeaderMap) -> Result<Json<serde_json::Value>, Problem> {
+    let reader = access::reader(&api.store, &headers, api.clock.wall_now()).await?;
+    let in_force = Arc::clone(&api.in_force.borrow());
+    let mut missing = schools::missing(&api.store, &in_force.policy).await?;
+    missing.retain(|school| reader.localities.hold(school.locality.as_deref()));
+    api.metrics.reads_total.inc();
+    Ok(Json(serde_json::json!({ "schools": missing })))
 }
 
 fn filter(asked: &Asked, allowed: &Localities) -> Result<Filter, Problem> {

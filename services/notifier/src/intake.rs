@@ -109,6 +109,9 @@ impl Partition {
                     run.push(change);
                 }
             }
+            if !batch.schools.is_empty() {
+                tally.deliveries += applying.schools(&mut tx, &batch.schools).await?;
+            }
             if let Some(done) = batch.import_done {
                 applying.apply(&mut tx, std::mem::take(&mut run), &mut tally).await?;
                 tally.deliveries += applying.sum_up(&mut tx, &done.import_id).await?;

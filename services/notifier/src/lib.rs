@@ -21,6 +21,7 @@ mod order;
 mod problem;
 mod random;
 mod receiver;
+mod schools;
 mod storm;
 mod tell;
 

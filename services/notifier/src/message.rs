@@ -108,6 +108,36 @@ pub struct OpenCases {
     pub severe: i64,
 }
 
+/// Schools whose registers are missing, or have come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schools {
+    /// Each school once, by URN.
+    pub schools: Vec<SchoolSaid>,
+    /// When it was said: RFC 3339.
+    pub said_at: String,
+}
+
+/// What is said about one school.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchoolSaid {
+    /// The alert's id: what is said later of the same alert bears the same.
+    pub alert: String,
+    /// The alert's version.
+    pub version: u32,
+    /// What happened, in the domain's word.
+    pub change: String,
+    /// The rule's title.
+    pub rule: String,
+    /// The school's URN.
+    pub school_urn: u32,
+    /// The school's name.
+    pub school: String,
+    /// Its locality.
+    pub locality: Option<String>,
+    /// The evidence.
+    pub sentence: String,
+}
+
 /// What a receiver is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -118,6 +148,8 @@ pub enum Told {
     Storm(Digest),
     /// What an import has opened.
     History(Summary),
+    /// Schools whose registers are missing.
+    Schools(Schools),
 }
 
 impl Told {
@@ -129,6 +161,7 @@ impl Told {
             }
             Self::Storm(_) => "alerts.gathered".to_owned(),
             Self::History(_) => "history.imported".to_owned(),
+            Self::Schools(_) => "schools.missing".to_owned(),
         }
     }
 
@@ -138,6 +171,7 @@ impl Told {
             Self::Case(message) => &message.said_at,
             Self::Storm(digest) => &digest.said_at,
             Self::History(summary) => &summary.said_at,
+            Self::Schools(schools) => &schools.said_at,
         }
     }
 
@@ -150,6 +184,7 @@ impl Told {
             Self::Case(message) => render(message, include_str!("../templates/subject.txt"))?,
             Self::Storm(digest) => render(digest, include_str!("../templates/storm_subject.txt"))?,
             Self::History(summary) => render(summary, include_str!("../templates/history_subject.txt"))?,
+            Self::Schools(schools) => render(schools, include_str!("../templates/schools_subject.txt"))?,
         };
         // A line break would end the header and begin another.
         Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -164,6 +199,7 @@ impl Told {
             Self::Case(message) => render(message, include_str!("../templates/body.txt")),
             Self::Storm(digest) => render(digest, include_str!("../templates/storm_body.txt")),
             Self::History(summary) => render(summary, include_str!("../templates/history_body.txt")),
+            Self::Schools(schools) => render(schools, include_str!("../templates/schools_body.txt")),
         }
     }
 }
@@ -305,6 +341,34 @@ mod tests {
         assert!(!text.contains("more cases"));
         let text = cases(203).text().unwrap();
         assert!(text.contains("And 3 more cases") && text.matches("Case REF").count() == 200);
+    }
+
+    #[test]
+    fn schools_are_told_together_and_what_is_over_is_told_apart() {
+        let said = |school: &str, change: Change| SchoolSaid {
+            alert: school.into(),
+            version: 1,
+            change: change.text().into(),
+            rule: "Registers are missing".into(),
+            school_urn: 900_001,
+            school: school.into(),
+            locality: Some("North".into()),
+            sentence: "No register of the morning of 3 December had come by 10:30".into(),
+        };
+        let told = |schools: &[SchoolSaid]| {
+            Told::Schools(Schools { schools: schools.to_vec(), said_at: "2025-12-03T10:30:00Z".into() })
+        };
+        let (hill, vale) = (said("Hill School", Change::Raised), said("Vale School", Change::Cleared));
+        let both = told(&[hill.clone(), vale.clone()]);
+        assert_eq!(both.subject().unwrap(), "Registers are missing: Hill School");
+        assert_eq!(told(&[hill.clone(), hill.clone()]).subject().unwrap(), "Registers are missing of 2 schools");
+        assert_eq!(told(std::slice::from_ref(&vale)).subject().unwrap(), "Registers are here again: Vale School");
+        assert_eq!(told(&[vale.clone(), vale]).subject().unwrap(), "Registers are here again of 2 schools");
+        let text = both.text().unwrap();
+        assert!(text.starts_with("Hill School (900001), North\nNo register of the morning"), "{text}");
+        assert!(text.contains("Vale School (900001), North\nOver: No register"), "{text}");
+        assert_eq!(both.kind(), "schools.missing");
+        assert_eq!(serde_json::from_str::<Told>(&serde_json::to_string(&both).unwrap()).unwrap(), both);
     }
 
     #[test]

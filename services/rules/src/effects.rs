@@ -83,7 +83,7 @@ impl Effects {
             erased.chain(self.decided.iter().map(|decided| decided.message.clone())).collect();
         changes
             .chunks(CHANGES_A_ROW)
-            .map(|part| v1::AlertBatch { changes: part.to_vec(), import_done: None }.encode_to_vec())
+            .map(|part| v1::AlertBatch { changes: part.to_vec(), ..Default::default() }.encode_to_vec())
             .collect()
     }
 }

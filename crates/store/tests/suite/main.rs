@@ -33,4 +33,5 @@ mod postgres_only;
 mod proxy;
 mod pupils;
 mod record;
+mod schools;
 mod transaction;

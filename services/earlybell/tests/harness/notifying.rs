@@ -50,7 +50,7 @@ pub(crate) fn change(pupil: u32, version: u32) -> v1::AlertChange {
 }
 
 pub(crate) async fn produce(producer: &Producer, partition: u32, changes: Vec<v1::AlertChange>) {
-    let payload = v1::AlertBatch { changes, import_done: None }.encode_to_vec();
+    let payload = v1::AlertBatch { changes, ..Default::default() }.encode_to_vec();
     let message =
         Outgoing { partition: Some(partition), ..Outgoing::keyed("attendance.alerts.v1", Vec::new(), payload) };
     producer.send_all(vec![message]).await.unwrap();

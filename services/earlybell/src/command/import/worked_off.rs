@@ -30,7 +30,7 @@ pub(super) async fn finish(desk: &Desk, pipeline: &Pipeline, id: &str) -> anyhow
     reached(pipeline, &Topic::alerts(), &bar).await?;
     bar.finish_and_clear();
     let done = v1::ImportDone { import_id: id.as_bytes().to_vec() };
-    let batch = v1::AlertBatch { changes: Vec::new(), import_done: Some(done) };
+    let batch = v1::AlertBatch { import_done: Some(done), ..Default::default() };
     let message =
         Outgoing { partition: Some(0), ..Outgoing::keyed(Topic::alerts(), Vec::new(), batch.encode_to_vec()) };
     desk.producer.send_all(vec![message]).await.context("the summaries were not asked for; run the same command again")
