@@ -4,12 +4,16 @@
 //! is. One alert lasts as long as the silence does, over sessions and days: a team hears once.
 
 use crate::alert::Change;
+use crate::calendar::Calendar;
 use crate::rate::Share;
 use crate::rule::{Level, Severity};
 use crate::{Half, Session, Timestamp};
 
 /// The name of the rule, as routes and messages carry it.
 pub const RULE: &str = "silent-school";
+
+/// Who has sent a register within so many open days is watched.
+const HEARD_WITHIN: usize = 20;
 
 /// When a session's registers are due, and what is enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,17 @@ impl Watch {
         let last = Session::new(today, Half::Pm);
         let newest = (0..4).map(|back| Session::from_number(last.number() - back));
         newest.into_iter().find(|session| self.due_at(*session) <= now).unwrap_or(last)
+    }
+
+    /// A school's newest session that is due, and the first of those by which it is known whether the school sends registers at all:
+    /// twenty open days before. By its calendar; nothing where that has no open day yet.
+    pub fn of_school(due: Session, calendar: &Calendar) -> Option<(Session, Session)> {
+        let open = calendar.open_days();
+        let newest = open.partition_point(|day| *day <= due.day()).checked_sub(1)?;
+        let day = *open.get(newest)?;
+        let session = if day == due.day() { due } else { Session::new(day, Half::Pm) };
+        let first = open.get(newest.saturating_sub(HEARD_WITHIN))?;
+        Some((session, Session::new(*first, Half::Am)))
     }
 
     /// When a session's registers must be here.
@@ -201,6 +216,22 @@ mod tests {
         assert_eq!(due("2025-12-03T14:30:00Z"), "2025-12-03 PM");
         assert_eq!(due("2025-09-03T09:30:00Z"), "2025-09-03 AM", "summer time");
         assert_eq!(due("2025-12-04T00:10:00Z"), "2025-12-03 PM");
+    }
+
+    #[test]
+    fn over_weekends_and_holidays_the_last_open_session_is_the_one() {
+        let days = (0..60).map(|days| Day::parse("2025-07-01").unwrap().plus(days));
+        let summer = |day: &Day| !("2025-07-22".."2025-08-25").contains(&day.to_string().as_str());
+        let calendar = Calendar::new([], days.filter(|day| day.weekday() < 5).filter(summer));
+        let of = |day: &str, half| {
+            Watch::of_school(session(day, half), &calendar).map(|(due, first)| (due.to_string(), first.to_string()))
+        };
+        let told = |due: &str, first: &str| Some((due.to_owned(), first.to_owned()));
+        assert_eq!(of("2025-07-04", Half::Am), told("2025-07-04 AM", "2025-07-01 AM"));
+        assert_eq!(of("2025-07-05", Half::Am), told("2025-07-04 PM", "2025-07-01 AM"), "a Saturday");
+        assert_eq!(of("2025-08-01", Half::Pm), told("2025-07-21 PM", "2025-07-01 AM"), "a holiday");
+        assert_eq!(of("2025-08-29", Half::Am), told("2025-08-29 AM", "2025-07-01 AM"));
+        assert_eq!(of("2025-06-30", Half::Am), None);
     }
 
     #[test]

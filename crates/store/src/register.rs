@@ -59,7 +59,7 @@ pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<Reg
     Ok(rows.into_iter().map(decode).collect())
 }
 
-/// The schools with a register of session `from` or later, and whether of each any of `session` is among them; in order.
+/// The schools with a register of a session from `from` to `session`, and whether of each any of `session` is among them; in order.
 ///
 /// # Errors
 /// As the database answers.
@@ -84,7 +84,7 @@ WHERE excluded.revised_at > register.revised_at
 
 const HEARD: &str = "
 SELECT urn, CAST(MAX(CASE WHEN session = $2 THEN 1 ELSE 0 END) AS integer) FROM register
-WHERE session >= $1 GROUP BY urn ORDER BY urn";
+WHERE session BETWEEN $1 AND $2 GROUP BY urn ORDER BY urn";
 
 const LIST: &str = "
 SELECT urn, session, part, revised_at, id, received_at, refused

@@ -17,6 +17,7 @@ use proto::v1;
 use service::clock::Mode;
 use service::fault;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use store::outbox::{self, OutboxRow};
 use store::school_watch::{self, StandingRow};
@@ -29,8 +30,6 @@ use uuid::Uuid;
 const ASK_EVERY: i64 = 500_000;
 /// How often silent schools are looked at again.
 const LOOK_AGAIN: i64 = 30_000_000;
-/// Who has sent a register within so many sessions, four weeks, is watched.
-const HEARD_WITHIN: i32 = 56;
 /// How far schools may be apart where school time follows the registers.
 const A_DAY: i64 = 86_400_000_000;
 /// Rows relayed at once.
@@ -41,8 +40,8 @@ const ROWS: u32 = 100;
 pub(crate) struct Watching {
     asked: i64,
     looked: i64,
-    /// The session of the last look.
-    session: Option<Session>,
+    /// The session that was due at the last look.
+    due: Option<Session>,
     /// Whether a school is silent.
     silent: bool,
     waits: Option<Waits>,
@@ -53,7 +52,7 @@ pub(crate) struct Watching {
 /// What a look waits for: offsets of topics.
 #[derive(Debug)]
 struct Waits {
-    session: Session,
+    due: Session,
     registers: Vec<Ends>,
     /// Once the registers are passed on.
     events: Option<Ends>,
@@ -69,6 +68,7 @@ struct Ends {
 /// A change that a look has found.
 struct Found {
     urn: Urn,
+    session: Session,
     change: Change,
     standing: Standing,
     came: Came,
@@ -89,32 +89,32 @@ impl Partition {
         let clock = &self.shared.clock;
         // Where school time follows the registers, the first of a session moves it on, and the others are still to come.
         let behind = if clock.mode() == Mode::Registers { A_DAY } else { 0 };
-        let session = watch.due(clock.now().plus_micros(-behind));
-        let is_new = self.watching.session != Some(session);
+        let due = watch.due(clock.now().plus_micros(-behind));
+        let is_new = self.watching.due != Some(due);
         let is_again = self.watching.silent && now - self.watching.looked >= LOOK_AGAIN;
-        if !(is_new || is_again) || !self.is_counted(&in_force, session).await? {
+        if !(is_new || is_again) || !self.is_counted(&in_force, due).await? {
             return Ok(());
         }
-        let found = self.look(&in_force, watch, session, is_new).await?;
+        let found = self.look(&in_force, watch, due, is_new).await?;
         if !found.is_empty() {
-            self.put(&in_force, session, &found).await?;
+            self.put(&in_force, &found).await?;
             self.relay_schools().await?;
         }
-        (self.watching.session, self.watching.looked, self.watching.waits) = (Some(session), now, None);
+        (self.watching.due, self.watching.looked, self.watching.waits) = (Some(due), now, None);
         Ok(())
     }
 
     /// Whether all that was accepted when it was first asked is in the records. Kafka being away is an answer too: not now.
-    async fn is_counted(&mut self, in_force: &InForce, session: Session) -> Result<bool, WorkError> {
+    async fn is_counted(&mut self, in_force: &InForce, due: Session) -> Result<bool, WorkError> {
         let shared = Arc::clone(&self.shared);
         let away = |error: AdminError| {
             tracing::warn!(%error, "whether registers are missing cannot be told now");
             false
         };
-        let mut waits = match self.watching.waits.take().filter(|waits| waits.session == session) {
+        let mut waits = match self.watching.waits.take().filter(|waits| waits.due == due) {
             Some(waits) => waits,
             None => match accepted(&shared, in_force).await {
-                Ok(registers) => Waits { session, registers, events: None },
+                Ok(registers) => Waits { due, registers, events: None },
                 Err(error) => return Ok(away(error)),
             },
         };
@@ -134,41 +134,41 @@ impl Partition {
         &mut self,
         in_force: &InForce,
         watch: &Watch,
-        session: Session,
+        due: Session,
         is_new: bool,
     ) -> Result<Vec<Found>, WorkError> {
         let shared = Arc::clone(&self.shared);
         let standings = standings(&shared).await.map_err(work_error)?;
-        let heard = register::heard(&shared.store, session.number() - HEARD_WITHIN, session.number()).await;
-        let heard: BTreeMap<Urn, bool> =
-            heard.map_err(work_error)?.into_iter().filter_map(|(urn, came)| Some((school(urn)?, came))).collect();
-        let silent = standings.iter().filter(|(_, standing)| standing.state != State::Heard).map(|(urn, _)| *urn);
-        let mut watched: Vec<Urn> = silent.chain(heard.keys().copied().filter(|_| is_new)).collect();
-        watched.sort_unstable();
-        watched.dedup();
+        let is_silent = |urn: &Urn| standings.get(urn).is_some_and(|standing| standing.state != State::Heard);
+        let schools = in_force.policy.schools.keys().copied().filter(|urn| is_new || is_silent(urn));
+        // Most schools keep one calendar: what has come of a session is asked once.
+        let mut heard: BTreeMap<(Session, Session), BTreeMap<i32, bool>> = BTreeMap::new();
         let (mut found, mut counts) = (Vec::new(), BTreeMap::new());
-        for urn in watched {
+        for urn in schools {
+            let Some((session, first)) = Watch::of_school(due, in_force.policy.calendars.of(urn)) else { continue };
+            let heard = match heard.entry((session, first)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let rows = register::heard(&shared.store, first.number(), session.number()).await;
+                    unknown.insert(rows.map_err(work_error)?.into_iter().collect())
+                }
+            };
             let standing = standings.get(&urn).copied();
-            let is_known = in_force.policy.school_on(urn, session.day()).is_some();
-            let is_open = in_force.policy.calendars.of(urn).is_open(session.day());
-            let (state, came) = match (is_known, is_open) {
-                (true, true) => {
-                    let came = if heard.get(&urn) == Some(&true) {
-                        came(&shared, urn, session).await.map_err(work_error)?
-                    } else {
-                        Came::default()
-                    };
+            let (state, came) = match heard.get(&row_urn(urn)) {
+                // It takes no registers any more.
+                _ if in_force.policy.school_on(urn, session.day()).is_none() => (State::Heard, Came::default()),
+                // It does not send registers, or not yet.
+                None if !is_silent(&urn) => continue,
+                Some(true) => {
+                    let came = came(&shared, urn, session).await.map_err(work_error)?;
                     (watch.state(came), came)
                 }
-                // Nothing is due: it stands as before.
-                (true, false) => (standing.map_or(State::Heard, |standing| standing.state), Came::default()),
-                // It takes no registers any more.
-                (false, _) => (State::Heard, Came::default()),
+                Some(false) | None => (State::Silent, Came::default()),
             };
             *counts.entry(state).or_insert(0) += 1;
             if let Some((change, standing)) = Standing::after(standing, state, session) {
                 let sentence = watch.sentence(&standing, session, came);
-                found.push(Found { urn, change, standing, came, sentence });
+                found.push(Found { urn, session, change, standing, came, sentence });
             }
         }
         for state in [State::Incomplete, State::Silent] {
@@ -181,7 +181,7 @@ impl Partition {
 
     /// The policy watches no more: what was open ends.
     async fn look_no_more(&mut self, in_force: &InForce) -> Result<(), WorkError> {
-        if self.watching.session.is_none() && self.watching.looked > 0 {
+        if self.watching.due.is_none() && self.watching.looked > 0 {
             return Ok(());
         }
         let session = Session::at(self.shared.clock.now());
@@ -190,11 +190,11 @@ impl Partition {
             .filter_map(|(urn, standing)| {
                 let (change, standing) = Standing::after(Some(standing), State::Heard, session)?;
                 let sentence = "Registers are watched no more".to_owned();
-                Some(Found { urn, change, standing, came: Came::default(), sentence })
+                Some(Found { urn, session, change, standing, came: Came::default(), sentence })
             })
             .collect();
         if !found.is_empty() {
-            self.put(in_force, session, &found).await?;
+            self.put(in_force, &found).await?;
             self.relay_schools().await?;
         }
         let now = self.shared.clock.wall_now().micros();
@@ -203,7 +203,7 @@ impl Partition {
     }
 
     /// Commits how schools stand, with the changes that this is.
-    async fn put(&mut self, in_force: &InForce, session: Session, found: &[Found]) -> Result<(), WorkError> {
+    async fn put(&mut self, in_force: &InForce, found: &[Found]) -> Result<(), WorkError> {
         let now = self.shared.clock.wall_now();
         let held = self.position()?.clone();
         let number = held.outbox_number + 1;
@@ -214,7 +214,7 @@ impl Partition {
         for Found { urn, standing, .. } in found {
             school_watch::put(&mut tx, &row(*urn, standing)).await.map_err(work_error)?;
         }
-        let schools = found.iter().map(|found| change(found, session, in_force, &self.shared.namespace)).collect();
+        let schools = found.iter().map(|found| change(found, in_force, &self.shared.namespace)).collect();
         let payload = v1::AlertBatch { schools, ..v1::AlertBatch::default() }.encode_to_vec();
         let row = OutboxRow { part: outbox::SCHOOLS, number, put_at: now.micros(), payload };
         outbox::put(&mut tx, &row).await.map_err(work_error)?;
@@ -222,7 +222,7 @@ impl Partition {
         self.watching.relayed = false;
         self.finish(tx, held.next_offset, number).await?;
         fault::point("ingest.schools.after_commit");
-        tracing::info!(schools = found.len(), %session, "registers are missing, or have come, of schools");
+        tracing::info!(schools = found.len(), "registers are missing, or have come, of schools");
         Ok(())
     }
 
@@ -325,8 +325,8 @@ fn row(urn: Urn, standing: &Standing) -> StandingRow {
     }
 }
 
-fn change(found: &Found, session: Session, in_force: &InForce, namespace: &Uuid) -> v1::SchoolChange {
-    let Found { urn, change, standing, came, sentence } = found;
+fn change(found: &Found, in_force: &InForce, namespace: &Uuid) -> v1::SchoolChange {
+    let Found { urn, session, change, standing, came, sentence } = found;
     // What it is about, so that a change that is decided again bears the same id.
     let about = format!("school/{urn}/{}", standing.episode);
     let state = match standing.state {
