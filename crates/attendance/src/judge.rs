@@ -17,7 +17,7 @@ use crate::pattern::{Found, Week};
 use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
 use crate::record::{Entry, YearRecord};
-use crate::rule::{Level, Measure, Rule, RuleSet, Window};
+use crate::rule::{Level, Measure, Rule, RuleSet, Rules, Window};
 use crate::{Code, Session};
 
 /// What judges: values that change only with the policy.
@@ -187,6 +187,12 @@ pub struct Fold {
     states: Vec<State>,
     /// One an alert.
     episodes: Vec<Lasting>,
+    /// The rules that are for this child.
+    applying: Rules,
+    /// Those whose course has changed since their level was set last.
+    stirred: Rules,
+    /// Those with sessions that still stand: they come of age by the calendar alone.
+    standing: Rules,
     /// Where a rule needs it.
     foresight: Option<Box<Foresight>>,
     /// Where a rule needs it.
@@ -306,6 +312,7 @@ impl Fold {
         standard: Standard<'_>,
         observe: &mut impl FnMut(Transition),
     ) {
+        let due = standard.rules.restless().or(self.standing).or(std::mem::take(&mut self.stirred)).and(self.applying);
         let Self { tallies, states, episodes, foresight, drift, .. } = self;
         let now = Now {
             session,
@@ -316,10 +323,10 @@ impl Fold {
             standard,
         };
         let mut changed = false;
-        for (state, (rule, window)) in states.iter_mut().zip(standard.rules.with_windows()) {
-            if !state.is_due() {
+        for place in due.places() {
+            let Some((state, (rule, window))) = states.get_mut(place).zip(standard.rules.with_window(place)) else {
                 continue;
-            }
+            };
             let possible = window.and_then(|window| tallies.get(window)).map_or(0, |tally| tally.counts.possible);
             changed |= state.settle(rule, possible, &now);
         }
@@ -351,7 +358,7 @@ impl Fold {
             };
             let leading = leading.unwrap_or(first);
             let Lasting { level, since, ended, .. } = *lasting;
-            let owed = self.states.get(leading).is_some_and(State::is_owed);
+            let owed = self.applying.hold(leading) && self.states.get(leading).is_some_and(State::is_owed);
             Finding { level, since, ended, leading, owed }
         })
     }
@@ -434,8 +441,9 @@ impl Fold {
     /// Takes in the year before: windows and runs reach back into it, levels and counts of the year do not.
     fn open(&mut self, history: &History<'_>, standard: Standard<'_>) {
         self.tallies = standard.rules.windows().iter().map(|_| Tally::default()).collect();
-        let state = |rule: &Rule| State::of(&rule.measure, rule.applies.to(&history.profile));
-        self.states = standard.rules.rules().iter().map(state).collect();
+        self.states = standard.rules.rules().iter().map(|rule| State::of(&rule.measure)).collect();
+        self.applying = Rules::of(standard.rules.rules(), |rule| rule.applies.to(&history.profile));
+        self.stirred = self.applying;
         self.episodes = standard.rules.alerts().iter().map(|_| Lasting::default()).collect();
         self.foresight = standard.rules.foresees().then(|| Box::new(Foresight::begin(history, standard)));
         self.drift = standard.rules.compares().then(Box::default);
@@ -453,27 +461,36 @@ impl Fold {
 
     /// Takes a mark in; one of the year before only where what is counted reaches back.
     fn take(&mut self, entry: Entry, calendar: Option<&Calendar>, (history, rules): (&History<'_>, &RuleSet), of: Of) {
-        let Self { tallies, states, moved, .. } = self;
+        let Self { tallies, states, moved, stirred, standing, .. } = self;
         let day = entry.session.day();
-        let still = *moved == Some((day, entry.school, of));
+        // By one calendar terms begin with a day, and windows of school weeks with a week.
+        let before =
+            moved.filter(|(_, school, year)| (*school, *year) == (entry.school, of)).map(|(before, ..)| before);
+        let (same_day, same_week) = (before == Some(day), before.map(Day::monday) == Some(day.monday()));
         *moved = Some((day, entry.school, of));
         for ((place, tally), window) in tallies.iter_mut().enumerate().zip(rules.windows()) {
             if of == Of::YearBefore && !matches!(window, Window::SchoolWeeks(_)) {
                 continue;
             }
-            let of_window =
-                states.iter_mut().zip(rules.with_windows()).filter(|(_, (_, window))| *window == Some(place));
+            let of_window = states.iter_mut().enumerate().zip(rules.with_windows());
+            let of_window = of_window.filter(|(_, (_, window))| *window == Some(place));
             match window {
-                _ if still => {}
-                Window::Term if tally.begins_term(day, calendar) => {
-                    of_window.for_each(|(state, _)| state.begin_again());
+                Window::SchoolWeeks(_) if same_week => {}
+                Window::Term if !same_day && tally.begins_term(day, calendar) => {
+                    of_window.for_each(|((place, state), _)| {
+                        state.begin_again();
+                        stirred.add(place);
+                    });
                 }
                 Window::YearToDate | Window::Term => {}
                 Window::SchoolWeeks(weeks) => {
                     let start = calendar.map_or(day, |calendar| calendar.weeks_back(day, *weeks));
                     let dropped = tally.slide(start, history);
                     if !dropped.is_empty() {
-                        of_window.for_each(|(state, (rule, _))| state.take_back(rule.measure.counted(), &dropped));
+                        of_window.for_each(|((place, state), (rule, _))| {
+                            state.take_back(rule.measure.counted(), &dropped);
+                            stirred.add(place);
+                        });
                     }
                 }
             }
@@ -481,9 +498,16 @@ impl Fold {
             tally.from = tally.from.or(Some(entry.session));
         }
         let code = entry.revision.code;
-        let reached = |(_, rule): &(&mut State, &Rule)| of == Of::Year || rule.measure.reaches_back();
-        for (state, rule) in states.iter_mut().zip(rules.rules()).filter(reached) {
-            state.take(entry.session, code, rule.measure.counted().contains(code), calendar);
+        let told = rules.told_by(code);
+        let told = if of == Of::Year { told } else { told.and(rules.reaching_back()) };
+        for place in told.places() {
+            let Some((state, rule)) = states.get_mut(place).zip(rules.rules().get(place)) else { continue };
+            if state.take(entry.session, code, rule.measure.counted(), calendar) {
+                stirred.add(place);
+            }
+            if matches!(state.course, Course::Standing(_)) {
+                standing.add(place);
+            }
         }
     }
 }
@@ -582,17 +606,11 @@ impl Tally {
 struct State {
     level: Option<Level>,
     course: Course,
-    /// Whether the rule is for this child.
-    applies: bool,
-    /// Whether its course has changed since its level was set last.
-    stirred: bool,
 }
 
 /// What a rule follows.
 #[derive(Clone, Debug)]
 enum Course {
-    /// Sessions of the rule's codes in its window, of the possible ones there.
-    Share(u32),
     /// Sessions of the rule's codes in its window.
     Counted(u32),
     Run(Run),
@@ -622,69 +640,55 @@ impl Standing {
 }
 
 impl State {
-    fn of(measure: &Measure, applies: bool) -> Self {
+    fn of(measure: &Measure) -> Self {
         let course = match measure {
             Measure::Run { .. } => Course::Run(Run::default()),
-            Measure::Rate { .. } => Course::Share(0),
-            Measure::Sessions { .. } => Course::Counted(0),
+            Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
             Measure::Unresolved { .. } => Course::Standing(Standing::default()),
             Measure::Pattern { .. } => Course::Week(Box::default()),
             Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
-        Self { level: None, course, applies, stirred: true }
+        Self { level: None, course }
     }
 
-    /// Takes a mark in; `counted` where it is of the rule's codes.
-    fn take(&mut self, session: Session, code: Code, counted: bool, calendar: Option<&Calendar>) {
+    /// Takes a mark in that tells it something; true where that may change its level. `of` are the rule's codes.
+    fn take(&mut self, session: Session, code: Code, of: CodeSet, calendar: Option<&Calendar>) -> bool {
         match &mut self.course {
-            Course::Share(sessions) => *sessions += u32::from(counted),
             Course::Counted(sessions) => {
-                *sessions += u32::from(counted);
-                self.stirred |= counted;
+                *sessions += 1;
+                true
             }
             Course::Run(run) => {
                 let before = run.days();
-                run.take(session.day(), code.meaning().is_possible(), counted);
-                self.stirred |= run.days() != before;
+                run.take(session.day(), code.meaning().is_possible(), of.contains(code));
+                run.days() != before
             }
-            Course::Standing(standing) if counted => standing.days.push(session.day()),
-            Course::Week(week) if code.meaning().is_possible() => {
-                self.stirred |= week.observe(session, code.meaning().is_absent(), calendar);
+            Course::Standing(standing) => {
+                standing.days.push(session.day());
+                true
             }
-            Course::Standing(_) | Course::Week(_) | Course::Foreseen => {}
+            Course::Week(week) => week.observe(session, code.meaning().is_absent(), calendar),
+            Course::Foreseen => false,
         }
     }
 
     /// Counts from nought: another term has begun.
     fn begin_again(&mut self) {
-        if let Course::Share(sessions) | Course::Counted(sessions) = &mut self.course {
+        if let Course::Counted(sessions) = &mut self.course {
             *sessions = 0;
         }
-        self.stirred = true;
     }
 
     /// Takes back what has fallen out of the window.
     fn take_back(&mut self, counted: CodeSet, dropped: &[Code]) {
-        if let Course::Share(held) | Course::Counted(held) = &mut self.course {
+        if let Course::Counted(held) = &mut self.course {
             *held -= dropped.iter().map(|code| u32::from(counted.contains(*code))).sum::<u32>();
         }
-        self.stirred = true;
-    }
-
-    /// Whether its level may be another after this session than before. A rate's and a forecast's may after each.
-    fn is_due(&self) -> bool {
-        self.applies
-            && match &self.course {
-                Course::Share(_) | Course::Foreseen => true,
-                // Sessions come of age by the calendar alone.
-                Course::Standing(standing) => !standing.days.is_empty(),
-                Course::Counted(_) | Course::Run(_) | Course::Week(_) => self.stirred,
-            }
     }
 
     fn counted(&self) -> u32 {
         match &self.course {
-            Course::Share(counted) | Course::Counted(counted) => *counted,
+            Course::Counted(counted) => *counted,
             Course::Standing(standing) => standing.too_long,
             Course::Run(_) | Course::Week(_) | Course::Foreseen => 0,
         }
@@ -700,21 +704,18 @@ impl State {
 
     /// Whether it is about what is owed by this child's school.
     fn is_owed(&self) -> bool {
-        self.applies && matches!(self.course, Course::Standing(_))
+        matches!(self.course, Course::Standing(_))
     }
 
     fn run(&self) -> Run {
         match self.course {
             Course::Run(run) => run,
-            Course::Share(_) | Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => {
-                Run::default()
-            }
+            Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => Run::default(),
         }
     }
 
     /// Sets the level after a session; true where it changed. `possible` sessions are in the rule's window.
     fn settle(&mut self, rule: &Rule, possible: u32, now: &Now<'_>) -> bool {
-        self.stirred = false;
         let level = self.reached(&rule.measure, possible, now);
         let changed = level != self.level;
         self.level = level;

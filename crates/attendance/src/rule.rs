@@ -1,5 +1,6 @@
 //! The rules that the authority judges by: values, read from its policy.
 
+use crate::Code;
 use crate::code::CodeSet;
 use crate::forecast::Limit;
 use crate::profile::Applies;
@@ -250,6 +251,27 @@ impl Measure {
         matches!(self, Self::Run { .. }) || matches!(self.window(), Some(Window::SchoolWeeks(_)))
     }
 
+    /// Whether a mark of this code tells it anything.
+    fn is_told_by(&self, code: Code) -> bool {
+        match self {
+            // What does not fit breaks a run.
+            Self::Run { .. } => true,
+            Self::Rate { counted, .. } | Self::Sessions { counted, .. } | Self::Unresolved { counted, .. } => {
+                counted.contains(code)
+            }
+            Self::Pattern { .. } => code.meaning().is_possible(),
+            Self::Chance { .. } | Self::Expected { .. } | Self::Change { .. } => false,
+        }
+    }
+
+    /// Whether its level may be another after each session, whatever the mark says: possible sessions and days pass.
+    fn is_restless(&self) -> bool {
+        match self {
+            Self::Rate { .. } | Self::Chance { .. } | Self::Expected { .. } | Self::Change { .. } => true,
+            Self::Sessions { .. } | Self::Run { .. } | Self::Unresolved { .. } | Self::Pattern { .. } => false,
+        }
+    }
+
     /// Whether it needs a forecast.
     pub(crate) fn foresees(&self) -> bool {
         matches!(self, Self::Chance { .. } | Self::Expected { .. })
@@ -352,6 +374,58 @@ pub struct RuleSet {
     alerts: Vec<Shared>,
     foresees: bool,
     compares: bool,
+    /// The rules that a mark of each code tells something.
+    told_by: Vec<Rules>,
+    /// Those whose level may be another after each session, whatever its mark says.
+    restless: Rules,
+    /// Those for which marks of the year before count.
+    reaching_back: Rules,
+}
+
+/// Some rules of a set, by their places: a bit a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rules(u64);
+
+const _: () = assert!(MOST_RULES <= 64, "a rule is a bit");
+
+impl Rules {
+    /// The rules that are such.
+    pub(crate) fn of<'a>(rules: impl IntoIterator<Item = &'a Rule>, is_such: impl Fn(&Rule) -> bool) -> Self {
+        let places = (0..64).zip(rules).filter(|(_, rule)| is_such(rule)).map(|(place, _)| place);
+        Self(places.fold(0, |bits, place: u32| bits | 1 << place))
+    }
+
+    /// With one more.
+    pub(crate) fn add(&mut self, place: usize) {
+        self.0 |= 1_u64.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0);
+    }
+
+    /// Those of either.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether one is among them.
+    pub(crate) fn hold(self, place: usize) -> bool {
+        let mut one = Self::default();
+        one.add(place);
+        self.and(one) != Self::default()
+    }
+
+    /// Their places, in order.
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        let mut bits = self.0;
+        std::iter::from_fn(move || {
+            let place = usize::try_from(bits.trailing_zeros()).ok().filter(|place| *place < 64)?;
+            bits &= bits - 1;
+            Some(place)
+        })
+    }
 }
 
 /// What is wrong with rules together.
@@ -405,7 +479,33 @@ impl RuleSet {
         let alerts = shared(&rules)?;
         let foresees = rules.iter().any(|rule| rule.measure.foresees());
         let compares = rules.iter().any(|rule| rule.measure.compares());
-        Ok(Self { rules, windows, window_of, alerts, foresees, compares })
+        let told_by = |code: &Code| Rules::of(&rules, |rule| rule.measure.is_told_by(*code));
+        let most = Code::ALL.iter().map(|code| code.number()).max().unwrap_or_default();
+        let numbered = (0..=most).map(|number| Code::ALL.iter().find(|code| code.number() == number));
+        let told_by = numbered.map(|code| code.map(told_by).unwrap_or_default()).collect();
+        let restless = Rules::of(&rules, |rule| rule.measure.is_restless());
+        let reaching_back = Rules::of(&rules, |rule| rule.measure.reaches_back());
+        Ok(Self { rules, windows, window_of, alerts, foresees, compares, told_by, restless, reaching_back })
+    }
+
+    /// The rules that a mark of this code tells something.
+    pub(crate) fn told_by(&self, code: Code) -> Rules {
+        self.told_by.get(usize::from(code.number())).copied().unwrap_or_default()
+    }
+
+    /// Those whose level may be another after each session, whatever its mark says.
+    pub(crate) fn restless(&self) -> Rules {
+        self.restless
+    }
+
+    /// Those for which marks of the year before count.
+    pub(crate) fn reaching_back(&self) -> Rules {
+        self.reaching_back
+    }
+
+    /// A rule, and the place of its window among [`RuleSet::windows`]; none for a run.
+    pub(crate) fn with_window(&self, place: usize) -> Option<(&Rule, Option<usize>)> {
+        Some((self.rules.get(place)?, self.window_of.get(place).copied().flatten()))
     }
 
     /// The windows that rules count over, each once.

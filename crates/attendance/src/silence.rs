@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn a_silence_is_one_alert_however_long_it_lasts() {
         let days = ["2025-12-01", "2025-12-02", "2025-12-03", "2025-12-04", "2025-12-05", "2025-12-08"];
-        use State::{Heard, Incomplete, Silent};
-        let states = [Silent, Silent, Incomplete, Silent, Heard, Incomplete];
+        let [heard, incomplete, silent] = State::ALL;
+        let states = [silent, silent, incomplete, silent, heard, incomplete];
         let (mut standing, mut changes) = (None, Vec::new());
         for (day, state) in days.into_iter().zip(states) {
             if let Some((change, after)) = Standing::after(standing, state, session(day, Half::Am)) {
@@ -266,7 +266,7 @@ mod tests {
             (Change::Raised, "2025-12-08".to_owned(), 2, 1),
         ];
         assert_eq!(changes, expected);
-        assert_eq!(Standing::after(None, Heard, session("2025-12-01", Half::Am)), None);
+        assert_eq!(Standing::after(None, heard, session("2025-12-01", Half::Am)), None);
     }
 
     #[test]

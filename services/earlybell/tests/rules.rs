@@ -320,7 +320,7 @@ async fn what_new_rules_change_is_told_apart_from_marks_that_come_with_them() {
     let foretold = foretold(&told);
     assert!(foretold > 300, "{told}");
     // The marks come when the first step of many is committed.
-    let mut process = installation.service("rules", Some("rules.commit.after_commit:1:freeze"));
+    let process = installation.service("rules", Some("rules.commit.after_commit:1:freeze"));
     process.frozen().await;
     produce(&producer, 1, &news).await;
     process.thaw();

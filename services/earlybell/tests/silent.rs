@@ -139,7 +139,7 @@ async fn a_team_hears_once_of_schools_that_fall_silent_and_once_that_they_are_ba
         world.post(&ingest, &[register(SCHOOLS[0], session(thursday, half), PUPILS)]).await;
     }
     // It dies with the change committed and not told.
-    assert!(ingest.process.ended(Duration::from_secs(60)).await.is_some_and(|status| !status.success()));
+    assert!(ingest.process.ended(Duration::from_mins(1)).await.is_some_and(|status| !status.success()));
     assert_eq!(world.installation.number(OPEN).await, 0);
     let mut ingest = world.installation.ingest(Some("ingest.schools.after_send:3")).await;
     world.delivered(2, 1).await;
@@ -175,7 +175,7 @@ async fn a_team_hears_once_of_schools_that_fall_silent_and_once_that_they_are_ba
         world.post(&ingest, &all).await;
     }
     // It dies with the change told and not deleted, and tells it again.
-    assert!(ingest.process.ended(Duration::from_secs(60)).await.is_some_and(|status| !status.success()));
+    assert!(ingest.process.ended(Duration::from_mins(1)).await.is_some_and(|status| !status.success()));
     let _ingest = world.installation.ingest(None).await;
     world.installation.until(OPEN, 0).await;
     world.installation.until("SELECT COUNT(*) FROM outbox WHERE part = -1", 0).await;
