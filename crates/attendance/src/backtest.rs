@@ -6,11 +6,12 @@
 use crate::alert::{Difference, Direction, Published, difference};
 use crate::evidence::Evidence;
 use crate::forecast::{Foreseen, foresee};
-use crate::judge::{Episode, Fold, History, Standard, episodes};
+use crate::judge::{Episode, History, Standard, episodes_of};
 use crate::profile::Profile;
 use crate::rate::{Counts, Share, Status};
 use crate::record::{Applied, Record, YearRecord};
 use crate::rule::{Level, RuleId};
+use crate::trail::Trail;
 use crate::{Day, Half, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 
 /// A mark with the moment from which it is known.
@@ -151,14 +152,13 @@ pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who:
         course.take(together);
     }
     course.evenings_until(None);
-    let Course { record, fold, profile, flagged, changes, chances, superseded, .. } = course;
+    let Course { record, trail, flagged, changes, chances, superseded, .. } = course;
     let year = asked.year;
     let present = record.year(year)?;
-    let history = History { previous: record.year(year.previous()), present, profile };
-    let wanted = fold.findings(standard.rules).zip(standard.rules.alerts());
+    let wanted = trail.fold().findings(standard.rules).zip(standard.rules.alerts());
     let wanted =
         wanted.filter_map(|(finding, alert)| Some((alert.id.clone(), finding.level?, finding.since?))).collect();
-    let episodes = episodes(&history, standard);
+    let episodes = episodes_of(trail.transitions());
     let counts = present.counts();
     let last = Session::new(year.last_day(), Half::Pm);
     let school = who.school_at(last).or_else(|| newest_school(present));
@@ -185,7 +185,7 @@ struct Course<'a, W> {
     standard: Standard<'a>,
     who: &'a W,
     record: Record,
-    fold: Fold,
+    trail: Trail,
     profile: Profile,
     /// The day and school of the newest session: only with them the profile changes.
     profile_at: Option<(Day, Option<Urn>)>,
@@ -205,7 +205,7 @@ impl<'a, W: Who> Course<'a, W> {
             standard,
             who,
             record: Record::default(),
-            fold: Fold::default(),
+            trail: Trail::default(),
             profile: Profile::default(),
             profile_at: None,
             published: vec![None; standard.rules.alerts().len()],
@@ -223,7 +223,7 @@ impl<'a, W: Who> Course<'a, W> {
         self.evenings_until(Some(at));
         for Known { mark, .. } in together {
             match self.record.apply(mark) {
-                Applied::Changed(session) => self.fold.touched(session),
+                Applied::Changed(session) => self.trail.touched(session),
                 Applied::Confirmed => {}
                 Applied::Superseded => self.superseded += 1,
             }
@@ -235,21 +235,22 @@ impl<'a, W: Who> Course<'a, W> {
             self.profile_at = place;
             let before = std::mem::replace(&mut self.profile, self.who.profile(present));
             if before != self.profile {
-                self.fold.reset();
+                self.trail.reset();
             }
         }
         let history = History { previous: self.record.year(year.previous()), present, profile: self.profile };
-        self.fold.advance(&history, self.standard, |_| {});
+        self.trail.advance(&history, self.standard);
+        let fold = self.trail.fold();
         let Some(as_of) = self.asked.newest.at(at) else { return };
-        for (flagged, level) in self.flagged.iter_mut().zip(self.fold.levels()) {
+        for (flagged, level) in self.flagged.iter_mut().zip(fold.levels()) {
             *flagged = flagged.or(level.map(|_| as_of));
         }
-        let alerts = self.fold.findings(self.standard.rules).zip(self.standard.rules.alerts());
+        let alerts = fold.findings(self.standard.rules).zip(self.standard.rules.alerts());
         for ((finding, alert), published) in alerts.zip(&mut self.published) {
             let Some(difference) = difference(published.as_ref(), &finding, Direction::Any) else { continue };
             *published = Some(difference.published);
             let Some(school) = self.who.school_at(as_of).or_else(|| newest_school(present)) else { continue };
-            let evidence = Evidence::of(&finding, alert, &self.fold, &history, self.standard);
+            let evidence = Evidence::of(&finding, alert, fold, &history, self.standard);
             let (rate, foreseen, rule, upn) = (evidence.rate(), evidence.foreseen, alert.id.clone(), mark.upn);
             self.changes.push(AlertLine { known_at: at, as_of, upn, school, rule, difference, rate, foreseen });
         }
@@ -261,9 +262,10 @@ impl<'a, W: Who> Course<'a, W> {
             && moment.is_none_or(|moment| *evening < moment)
         {
             if let Some(present) = self.record.year(self.asked.year) {
-                let (previous, profile) = (self.record.year(self.asked.year.previous()), self.who.profile(present));
-                let foreseen = foresee(&History { previous, present, profile }, self.standard);
-                self.chances.extend(foreseen.map(|foreseen| (self.evening, foreseen.outlook.persistent)));
+                let previous = self.record.year(self.asked.year.previous());
+                let history = History { previous, present, profile: self.profile };
+                let outlook = self.trail.fold().outlook(&history, self.standard);
+                self.chances.extend(outlook.map(|outlook| (self.evening, outlook.persistent)));
             }
             self.evening += 1;
         }

@@ -12,7 +12,7 @@ use crate::calendar::{Calendar, Calendars};
 use crate::change::Drift;
 use crate::code::CodeSet;
 use crate::day::Day;
-use crate::forecast::{Foreseen, Foresight, Limit, Model, foresee, rest, whole};
+use crate::forecast::{Foreseen, Foresight, Limit, Model, Outlook, foresee, rest, whole};
 use crate::pattern::{Found, Week};
 use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
@@ -271,37 +271,48 @@ impl Fold {
 
     /// Folds what is new in the history, telling each change of an alert's level to `observe`.
     pub fn advance(&mut self, history: &History<'_>, standard: Standard<'_>, mut observe: impl FnMut(Transition)) {
+        let mut schools = Schools::new(standard.calendars);
+        while self.step(history, &mut schools, standard, &mut observe) {}
+    }
+
+    /// Folds the next session; false where there is none.
+    pub(crate) fn step<'a>(
+        &mut self,
+        history: &History<'_>,
+        schools: &mut Schools<'a>,
+        standard: Standard<'a>,
+        observe: &mut impl FnMut(Transition),
+    ) -> bool {
         if self.states.is_empty() && !standard.rules.rules().is_empty() {
             self.open(history, standard);
         }
-        let mut schools = Schools::new(standard.calendars);
-        while let Some(first) = history.present.get(self.folded) {
-            self.newest = Some(first.session);
-            let (mut marked, mut missed) = (false, false);
-            while let Some(entry) = history.present.get(self.folded)
-                && entry.session == first.session
-            {
-                self.folded += 1;
-                if entry.revision.code == Code::NotTaken {
-                    continue;
-                }
-                marked = true;
-                self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), Of::Year);
-                let meaning = entry.revision.code.meaning();
-                missed |= meaning.is_absent();
-                if let Some(foresight) = &mut self.foresight {
-                    foresight.take(entry.session.day(), meaning, standard);
-                }
-                if let Some(drift) = self.drift.as_mut().filter(|_| meaning.is_possible()) {
-                    drift.observe(meaning.is_absent());
-                }
-                self.year_to_date.add(meaning);
+        let Some(first) = history.present.get(self.folded) else { return false };
+        self.newest = Some(first.session);
+        let (mut marked, mut missed) = (false, false);
+        while let Some(entry) = history.present.get(self.folded)
+            && entry.session == first.session
+        {
+            self.folded += 1;
+            if entry.revision.code == Code::NotTaken {
+                continue;
             }
-            if marked {
-                let calendar = schools.last.map(|(_, calendar)| calendar);
-                self.settle((first.session, missed), calendar, standard, &mut observe);
+            marked = true;
+            self.take(entry, schools.calendar(history.present, entry), (history, standard.rules), Of::Year);
+            let meaning = entry.revision.code.meaning();
+            missed |= meaning.is_absent();
+            if let Some(foresight) = &mut self.foresight {
+                foresight.take(entry.session.day(), meaning, standard);
             }
+            if let Some(drift) = self.drift.as_mut().filter(|_| meaning.is_possible()) {
+                drift.observe(meaning.is_absent());
+            }
+            self.year_to_date.add(meaning);
         }
+        if marked {
+            let calendar = schools.last.map(|(_, calendar)| calendar);
+            self.settle((first.session, missed), calendar, standard, observe);
+        }
+        true
     }
 
     /// Sets the levels of all rules and alerts after a session.
@@ -433,6 +444,22 @@ impl Fold {
         self.year_to_date
     }
 
+    /// How many entries of the year judged are folded.
+    pub(crate) fn folded(&self) -> usize {
+        self.folded
+    }
+
+    /// The probability of each limit and the number still to be missed; none where there is no possible session.
+    pub fn outlook(&self, history: &History<'_>, standard: Standard<'_>) -> Option<Outlook> {
+        match &self.foresight {
+            Some(foresight) if foresight.so_far().possible > 0 => {
+                Some(foresight.outlook(standard, rest(history, standard)))
+            }
+            Some(_) => None,
+            None => foresee(history, standard).map(|foreseen| foreseen.outlook),
+        }
+    }
+
     /// The newest session folded.
     pub fn newest(&self) -> Option<Session> {
         self.newest
@@ -520,13 +547,13 @@ enum Of {
 }
 
 /// Finds a school's calendar, remembering the last: a pupil's entries are nearly always of one school.
-struct Schools<'a> {
+pub(crate) struct Schools<'a> {
     calendars: &'a Calendars,
     last: Option<(u16, &'a Calendar)>,
 }
 
 impl<'a> Schools<'a> {
-    fn new(calendars: &'a Calendars) -> Self {
+    pub(crate) fn new(calendars: &'a Calendars) -> Self {
         Self { calendars, last: None }
     }
 
@@ -837,8 +864,13 @@ pub struct Episode {
 
 /// The episodes of a school year as they began.
 pub fn episodes(history: &History<'_>, standard: Standard<'_>) -> Vec<Episode> {
+    episodes_of(&transitions(history, standard))
+}
+
+/// The episodes that changes of level make, all of a school year in the order of the calendar.
+pub fn episodes_of(transitions: &[Transition]) -> Vec<Episode> {
     let mut episodes: Vec<Episode> = Vec::new();
-    for Transition { alert, session, to, .. } in transitions(history, standard) {
+    for &Transition { alert, session, to, .. } in transitions {
         let open = episodes.iter_mut().rev().find(|episode| episode.alert == alert && episode.until.is_none());
         match (open, to) {
             (None, Some(level)) => episodes.push(Episode { alert, since: session, until: None, gravest: level }),

@@ -28,6 +28,7 @@ pub mod rule;
 pub mod session;
 pub mod silence;
 pub mod timestamp;
+pub mod trail;
 pub mod upn;
 pub mod urn;
 

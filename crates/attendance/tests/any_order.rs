@@ -9,12 +9,13 @@ use attendance::calendar::{Calendar, Calendars};
 use attendance::code::CodeSet;
 use attendance::enrolment::Groups;
 use attendance::forecast::Limit;
-use attendance::judge::{Fold, History, Standard};
+use attendance::judge::{Fold, History, Standard, transitions};
 use attendance::mark::{MinutesLate, Revision};
 use attendance::profile::{Applies, Profile};
 use attendance::rate::Share;
 use attendance::record::{Applied, Record};
 use attendance::rule::{Levels, Measure, Rule, RuleId, RuleSet, Window};
+use attendance::trail::Trail;
 use attendance::{Code, Day, Half, Mark, Phase, SchoolYear, Session, Timestamp, Upn, Urn};
 use proptest::prelude::*;
 
@@ -154,6 +155,20 @@ fn arrived(marks: &[Mark], rules: &RuleSet, calendars: &Calendars) -> (Record, F
     (record, fold)
 }
 
+/// The same, as a backtest does.
+fn followed(marks: &[Mark], standard: Standard<'_>) -> Trail {
+    let (mut record, mut trail) = (Record::default(), Trail::default());
+    for mark in marks {
+        if let Applied::Changed(session) = record.apply(mark) {
+            trail.touched(session);
+        }
+        if let Some(present) = record.year(YEAR) {
+            trail.advance(&History { previous: record.year(YEAR.previous()), present, profile: PROFILE }, standard);
+        }
+    }
+    trail
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -176,6 +191,9 @@ proptest! {
             let mut anew = Fold::default();
             anew.advance(&history, standard, |_| {});
             prop_assert_eq!(&findings, &anew.findings(standard.rules).collect::<Vec<_>>());
+            let trail = followed(&once, standard);
+            prop_assert_eq!(&findings, &trail.fold().findings(standard.rules).collect::<Vec<_>>());
+            prop_assert_eq!(trail.transitions(), &transitions(&history, standard)[..]);
         }
     }
 
