@@ -62,6 +62,8 @@ struct Chart {
     /// The same since the sum was last nought.
     since: (f64, f64),
     sum: f64,
+    /// What an attended session takes from the sum; worked out once, since the past stays as it is while the sum is above nought.
+    attended: Option<f64>,
 }
 
 impl Chart {
@@ -73,7 +75,8 @@ impl Chart {
                 self.since.1 += 1.0;
                 // It only falls: from nought there is nothing to work out.
                 if self.sum > 0.0 {
-                    self.sum += libm::log((1.0 - after(usual)) / (1.0 - usual));
+                    let worked_out = || libm::log((1.0 - after(usual)) / (1.0 - usual));
+                    self.sum += *self.attended.get_or_insert_with(worked_out);
                 }
             }
             1 => {

@@ -1,5 +1,6 @@
 //! Reading what schools send: one file a format. Bytes in; parts that are sound, or a refusal with its place.
 
+pub mod blocks;
 pub mod columns;
 pub mod gzip;
 pub(crate) mod json;

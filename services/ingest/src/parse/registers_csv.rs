@@ -1,6 +1,7 @@
 //! Registers as CSV: `school_urn,date,session,upn,code,minutes_late,revised_at`, header required, columns in any order,
 //! the last two optional. Takes a reader, gives a mark a row, or why the row is refused; one bad row stops no other.
 
+use super::blocks::Block;
 use super::columns::{Columns, FileError, RefusedRow, text};
 use super::rows::Rows;
 use crate::reason::{Reason, Rejected};
@@ -42,6 +43,8 @@ pub struct RegistersCsv<'a, R> {
     last_year: Option<LastYear>,
     later: BTreeMap<SchoolYear, u64>,
     number: u64,
+    /// Lines of the file that are not before these rows here.
+    lines_before: u64,
     last: Last,
 }
 
@@ -53,12 +56,21 @@ struct Last {
     begins: Option<(Session, Timestamp)>,
 }
 
+impl<'a> RegistersCsv<'a, Box<dyn Read + Send>> {
+    /// Reads a block of a file: its rows are those that they are in the file.
+    pub fn of_block(block: Block, admission: Admission<'a>) -> Result<Self, FileError> {
+        let Block { text, rows_before, lines_before, .. } = block;
+        let rows = Self::new(text, admission)?.after(rows_before);
+        Ok(Self { lines_before, ..rows })
+    }
+}
+
 impl<'a, R: Read> RegistersCsv<'a, R> {
     /// Reads the header.
     pub fn new(input: R, admission: Admission<'a>) -> Result<Self, FileError> {
         let (rows, columns) = Rows::open(input, NAMES, NEEDED)?;
         let (later, last) = (BTreeMap::new(), Last::default());
-        Ok(Self { rows, columns, admission, last_year: None, later, number: 0, last })
+        Ok(Self { rows, columns, admission, last_year: None, later, number: 0, lines_before: 0, last })
     }
 
     /// The same rows, those of later school years refused.
@@ -75,7 +87,7 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
 
     /// The line of the file at which the row read last begins.
     pub(crate) fn line(&self) -> u64 {
-        self.rows.line()
+        self.rows.line() + self.lines_before
     }
 
     /// The number of the row read last.
@@ -83,9 +95,9 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         self.number
     }
 
-    /// The school years after the last one that rows were refused for, with their numbers of rows.
-    pub fn later_years(&self) -> &BTreeMap<SchoolYear, u64> {
-        &self.later
+    /// The school years after the last one that rows were refused for since it was last asked, with their numbers of rows.
+    pub fn take_later_years(&mut self) -> BTreeMap<SchoolYear, u64> {
+        std::mem::take(&mut self.later)
     }
 
     /// The header's columns that registers do not have.
@@ -98,7 +110,11 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         let Some(read) = self.rows.next()? else { return Ok(None) };
         self.number += 1;
         let parsed = read.and_then(|()| self.parse());
-        Ok(Some(parsed.map_err(|rejected| self.rows.refused(rejected))))
+        let refused = |rejected| {
+            let refused = self.rows.refused(rejected);
+            RefusedRow { line: refused.line + self.lines_before, ..refused }
+        };
+        Ok(Some(parsed.map_err(refused)))
     }
 
     fn parse(&mut self) -> Result<RegisterRow, Rejected> {
@@ -205,7 +221,8 @@ mod tests {
         let told = read[2].as_ref().unwrap_err();
         let what = "line 4, date: 2025-08-01 lies in the school year 2025/26, after 2024/25, the last; mend the date";
         assert_eq!((told.rejected.reason, told.to_string()), (Reason::FutureDate, what.to_owned()));
-        let later: Vec<_> = rows.later_years().iter().map(|(year, count)| (year.to_string(), *count)).collect();
+        let later = rows.take_later_years().into_iter();
+        let later: Vec<_> = later.map(|(year, count)| (year.to_string(), count)).collect();
         assert_eq!(later, [("2025/26".to_owned(), 2), ("2199/00".to_owned(), 1)]);
     }
 

@@ -54,7 +54,6 @@ pub(crate) fn judge(input: &mut Input, year: SchoolYear, bench: Bench<'_>, refus
     let first = Session::new(year.previous().first_day(), Half::Am);
     let other_years = input.marks.iter().filter(|known| known.mark.session < first).count();
     let Input { marks, rosters, .. } = input;
-    marks.sort_unstable_by_key(|known| known.mark.upn);
     let rosters = &*rosters;
     let evenings: Vec<Day> = EVENINGS.iter().filter_map(|number| days.get(number - 1)).copied().collect();
     let ends: Vec<Timestamp> = evenings.iter().map(|day| evening(*day)).collect();
@@ -72,7 +71,6 @@ pub(crate) struct Standing {
 /// Where each pupil stood on the evening of a day, as it was known then.
 pub(crate) fn standings(input: &mut Input, day: Day, bench: Bench<'_>) -> anyhow::Result<Vec<Standing>> {
     let Input { marks, rosters, .. } = input;
-    marks.sort_unstable_by_key(|known| known.mark.upn);
     let (year, at) = (SchoolYear::of(day), evening(day));
     each_pupil(marks, |marks| {
         let upn = marks.first()?.mark.upn;
@@ -87,10 +85,11 @@ fn evening(day: Day) -> Timestamp {
     Timestamp::from_micros((i64::from(day.days()) + 1) * DAY - 1)
 }
 
-/// Works on each pupil's marks, sorted by pupil, on all cores; gives what comes of them in the order of the UPNs.
+/// Works on each pupil's marks on all cores; gives what comes of them in the order of the UPNs.
 fn each_pupil<T: Send>(marks: &mut [Known], work: impl Fn(&mut [Known]) -> Option<T> + Sync) -> anyhow::Result<Vec<T>> {
     let work = &work;
     let run = move |part: &mut [Known]| -> Vec<T> {
+        part.sort_unstable_by_key(|known| known.mark.upn);
         part.chunk_by_mut(|one, other| one.mark.upn == other.mark.upn).filter_map(work).collect()
     };
     let done = thread::scope(|scope| {
@@ -102,19 +101,23 @@ fn each_pupil<T: Send>(marks: &mut [Known], work: impl Fn(&mut [Known]) -> Optio
     Ok(done.into_iter().flatten().collect())
 }
 
-/// Cuts the marks, sorted by pupil, into parts of about one size that share no pupil.
+/// Cuts the marks into parts of about one size that share no pupil, the pupils of a part before those of the next.
 fn split(marks: &mut [Known], parts: usize) -> Vec<&mut [Known]> {
-    let size = marks.len().div_ceil(parts.max(1)).max(1);
-    let mut rest = marks;
-    let mut cut = Vec::new();
-    while !rest.is_empty() {
-        let at = size.min(rest.len());
-        let last = rest.get(at - 1).map(|known| known.mark.upn);
-        let end = at + rest.iter().skip(at).take_while(|known| Some(known.mark.upn) == last).count();
-        let (part, after) = rest.split_at_mut(end);
-        cut.push(part);
-        rest = after;
+    if parts < 2 || marks.len() < 2 {
+        return if marks.is_empty() { vec![] } else { vec![marks] };
     }
+    let (_, middle, _) = marks.select_nth_unstable_by_key(marks.len() / 2, |known| known.mark.upn);
+    let middle = middle.mark.upn;
+    let mut before = 0;
+    for at in 0..marks.len() {
+        if marks.get(at).is_some_and(|known| known.mark.upn < middle) {
+            marks.swap(before, at);
+            before += 1;
+        }
+    }
+    let (less, more) = marks.split_at_mut(before);
+    let mut cut = split(less, parts / 2);
+    cut.extend(split(more, parts - parts / 2));
     cut
 }
 

@@ -9,17 +9,20 @@ use attendance::enrolment::Roster;
 use attendance::mark::{MinutesLate, Revision};
 use attendance::{Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use indicatif::ProgressBar;
+use ingest::parse::blocks::{Block, Blocks};
+use ingest::parse::columns::{FileError, RefusedRow};
 use ingest::parse::pupils_csv::PupilsCsv;
-use ingest::parse::registers_csv::{LastYear, RegistersCsv};
+use ingest::parse::registers_csv::{LastYear, RegisterRow, RegistersCsv};
 use ingest::validate::Admission;
 use rustc_hash::FxHashMap;
 use simulator::SchoolDay;
 use simulator::roster::write_rows;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 
 /// Which registers are taken.
 #[derive(Clone, Copy)]
@@ -34,8 +37,6 @@ pub(crate) struct Input {
     pub(crate) marks: Vec<Known>,
     /// When each school's session was first heard of.
     registers: FxHashMap<(Urn, Session), Timestamp>,
-    /// When each session begins.
-    begins: FxHashMap<Session, Timestamp>,
     pub(crate) rosters: FxHashMap<Upn, Roster>,
     /// How many rows of registers there were, the refused ones too.
     rows: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Takes a file of registers in, newer than those before it; refused rows go to `rejected`.
+    /// Takes a file of registers in, newer than those before it; refused rows go to `rejected`. All cores read it, a block each.
     pub(crate) fn registers(
         &mut self,
         path: &Path,
@@ -53,43 +54,81 @@ impl Input {
     ) -> anyhow::Result<()> {
         let name = || path.display().to_string();
         let (file, bar) = open(path)?;
-        let rows = RegistersCsv::new(file, taken.admission).with_context(name)?;
-        let mut rows = rows.until(taken.last_year).after(self.rows);
-        for column in rows.unknown_columns() {
-            eprintln!("warning: {}: registers have no column {column:?}; it is passed over", name());
-        }
-        while let Some(row) = rows.next_row().with_context(name)? {
-            let mark = match row {
-                Ok(row) => row.mark,
-                Err(refused) => {
-                    rejected.add(path, &refused)?;
-                    continue;
+        let blocks = Mutex::new(Blocks::new(file));
+        let before = self.rows;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        // So many wait for one that is before them.
+        let (sender, receiver) = mpsc::sync_channel(2 * threads);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                let (blocks, sender) = (&blocks, sender.clone());
+                scope.spawn(move || {
+                    while let Some((number, read)) = next(blocks, before, taken) {
+                        if sender.send((number, read)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let (mut early, mut turn) = (BTreeMap::new(), 0);
+            for (number, read) in receiver {
+                early.insert(number, read);
+                while let Some(read) = early.remove(&turn) {
+                    let read = read.with_context(name)?;
+                    let unknown = match &read {
+                        Piece::Rows(_, unknown) => unknown,
+                        Piece::Rest(rest) => rest.unknown_columns(),
+                    };
+                    for column in unknown.iter().filter(|_| turn == 0) {
+                        eprintln!("warning: {}: registers have no column {column:?}; it is passed over", name());
+                    }
+                    turn += 1;
+                    match read {
+                        Piece::Rows(rows, _) => self.take(rows, path, rejected)?,
+                        Piece::Rest(mut rest) => loop {
+                            let rows = and_more(SomeRows::default(), &mut rest).with_context(name)?;
+                            let is_last = rows.is_last;
+                            self.take(rows, path, rejected)?;
+                            if is_last {
+                                break;
+                            }
+                        },
+                    }
                 }
-            };
-            self.mark(mark);
-        }
+            }
+            anyhow::Ok(())
+        })?;
         bar.finish_and_clear();
-        if rows.number() == self.rows {
+        if self.rows == before {
             eprintln!("warning: {}: there is no row below the header; export the registers once more", name());
-        }
-        self.rows = rows.number();
-        for (year, rows) in rows.later_years() {
-            *self.later.entry(*year).or_default() += rows;
         }
         Ok(())
     }
 
-    fn mark(&mut self, mark: Mark) {
-        let begins = *self.begins.entry(mark.session).or_insert_with(|| mark.session.begins());
-        let at = mark.revision.revised_at.max(begins);
-        match self.registers.entry((mark.school, mark.session)) {
-            Entry::Occupied(mut first) => {
-                if at < *first.get() {
-                    first.insert(at);
-                }
-            }
-            Entry::Vacant(place) => _ = place.insert(at),
+    fn take(&mut self, rows: SomeRows, path: &Path, rejected: &mut RejectedFile) -> anyhow::Result<()> {
+        for refused in &rows.refused {
+            rejected.add(path, refused)?;
         }
+        for ((school, session), at) in rows.heard {
+            self.heard(school, session, at);
+        }
+        self.marks.extend(rows.marks);
+        self.rows = self.rows.max(rows.number);
+        for (year, rows) in rows.later {
+            *self.later.entry(year).or_default() += rows;
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, school: Urn, session: Session, at: Timestamp) {
+        let first = self.registers.entry((school, session)).or_insert(at);
+        *first = at.min(*first);
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        let at = mark.revision.revised_at.max(mark.session.begins());
+        self.heard(mark.school, mark.session, at);
         self.marks.push(Known { at, mark });
     }
 
@@ -190,6 +229,94 @@ impl Input {
         }
         calendars
     }
+}
+
+/// What a thread has read.
+enum Piece<'a> {
+    /// Rows, and the columns that registers do not have.
+    Rows(SomeRows, Vec<String>),
+    /// All that is left of the file: to be read in its turn, some rows at once.
+    Rest(Registers<'a>),
+}
+
+type Registers<'a> = RegistersCsv<'a, Box<dyn Read + Send>>;
+
+/// Rows that follow each other.
+#[derive(Default)]
+struct SomeRows {
+    marks: Vec<Known>,
+    /// When each register was first heard of; some twice.
+    heard: Vec<((Urn, Session), Timestamp)>,
+    refused: Vec<RefusedRow>,
+    later: BTreeMap<SchoolYear, u64>,
+    /// The number of the last row.
+    number: u64,
+    is_last: bool,
+}
+
+/// Rows read at once where the rest of a file is read as a whole.
+const ROWS: usize = 100_000;
+
+/// The next block of a file that is newer than `before` rows, with its number.
+fn next<'a>(
+    blocks: &Mutex<Blocks<Box<dyn Read + Send>>>,
+    before: u64,
+    taken: Taken<'a>,
+) -> Option<(usize, Result<Piece<'a>, FileError>)> {
+    let mut blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
+    let block = match blocks.next_block() {
+        Ok(block) => block?,
+        Err(error) => return Some((blocks.given(), Err(error))),
+    };
+    drop(blocks);
+    let (number, is_rest) = (block.number, block.is_rest);
+    let block = Block { rows_before: block.rows_before + before, ..block };
+    let rows = RegistersCsv::of_block(block, taken.admission).map(|rows| rows.until(taken.last_year));
+    let read = rows.and_then(|mut rows| {
+        if is_rest {
+            return Ok(Piece::Rest(rows));
+        }
+        let mut read = SomeRows::default();
+        while !read.is_last {
+            read = and_more(read, &mut rows)?;
+        }
+        Ok(Piece::Rows(read, rows.unknown_columns().to_vec()))
+    });
+    Some((number, read))
+}
+
+/// Reads some further rows.
+fn and_more(mut read: SomeRows, rows: &mut Registers<'_>) -> Result<SomeRows, FileError> {
+    let mut last: Option<((Urn, Session), Timestamp)> = None;
+    for _ in 0..ROWS {
+        let Some(row) = rows.next_row()? else {
+            read.is_last = true;
+            break;
+        };
+        match row {
+            Err(refused) => read.refused.push(refused),
+            Ok(RegisterRow { mark, .. }) => {
+                // A register's rows stand together: when its session begins is worked out once.
+                let register = (mark.school, mark.session);
+                let begins = match last {
+                    Some((before, begins)) if before == register => begins,
+                    _ => mark.session.begins(),
+                };
+                let at = mark.revision.revised_at.max(begins);
+                match read.heard.last_mut() {
+                    Some((heard, first)) if last.is_some() && *heard == register => *first = at.min(*first),
+                    _ => read.heard.push((register, at)),
+                }
+                last = Some((register, begins));
+                read.marks.push(Known { at, mark });
+            }
+        }
+    }
+    read.number = rows.number();
+    for (year, count) in rows.take_later_years() {
+        *read.later.entry(year).or_default() += count;
+    }
+    Ok(read)
 }
 
 /// Opens a file; its bar is on the terminal of who watches.
