@@ -35,7 +35,7 @@ fuzz:
 # The figures of docs/benchmarks.md, in one run: some 20 minutes on 2 cores. ARGS="--alone" leaves the peer out.
 bench: setup
 	$(CARGO) build --release --locked --quiet -p earlybell -p bench --bins
-	$(TARGET)/release/bench --program $(TARGET)/release/earlybell $(ARGS)
+	$(TARGET)/release/bench --program $(TARGET)/release/earlybell --duckdb "$$(scripts/install-duckdb.sh)" $(ARGS)
 
 # The tables of docs/earliness.md: what seeing absence early is worth, on simulated cohorts of several kinds; some five minutes on 2 cores.
 # ARGS="--projection deploy/policy/projection.toml" writes the numbers that ship anew.

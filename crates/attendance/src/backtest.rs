@@ -221,12 +221,19 @@ impl<'a, W: Who> Course<'a, W> {
     fn take(&mut self, together: &[Known]) {
         let Some(Known { at, mark }) = together.first().copied() else { return };
         self.evenings_until(Some(at));
+        let mut changed = false;
         for Known { mark, .. } in together {
             match self.record.apply(mark) {
-                Applied::Changed(session) => self.trail.touched(session),
+                Applied::Changed(session) => {
+                    changed = true;
+                    self.trail.touched(session);
+                }
                 Applied::Confirmed => {}
                 Applied::Superseded => self.superseded += 1,
             }
+        }
+        if !changed {
+            return;
         }
         let year = self.asked.year;
         let Some(present) = self.record.year(year) else { return };

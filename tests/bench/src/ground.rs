@@ -227,6 +227,15 @@ impl Measured {
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1_024)
     }
 
+    /// Seconds that it has worked, on all cores together, up to now.
+    pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields = stat.rsplit_once(") ").context("no stat")?.1.split(' ');
+        let ticks: Vec<f64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        // Linux tells in hundredths of a second.
+        Ok(ticks.iter().sum::<f64>() / 100.0)
+    }
+
     /// Fails where it has ended.
     pub(crate) fn runs(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {

@@ -2,6 +2,7 @@
 //! `docs/benchmarks.md` has them. `make bench` builds and runs it.
 
 mod accepting;
+mod backtest;
 mod bare;
 mod client;
 mod county;
@@ -36,6 +37,9 @@ struct Bench {
     /// Passes the peer over.
     #[arg(long)]
     alone: bool,
+    /// A Python that has DuckDB; without it backtests are not compared.
+    #[arg(long, value_name = "PYTHON")]
+    duckdb: Option<PathBuf>,
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -50,6 +54,7 @@ enum Part {
     Http,
     England,
     Bytes,
+    Backtest,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,6 +80,9 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let program = bench.program()?;
+    if let Some(python) = bench.duckdb.as_ref().filter(|_| bench.does(Part::Backtest)) {
+        backtests(&program, python, bench.runs)?;
+    }
     if bench.does(Part::Latency) {
         runtime.block_on(bench.latency())?;
     }
@@ -86,6 +94,16 @@ fn main() -> anyhow::Result<()> {
     }
     if bench.does(Part::England) {
         runtime.block_on(growth(&program))?;
+    }
+    Ok(())
+}
+
+fn backtests(program: &Path, python: &Path, runs: u32) -> anyhow::Result<()> {
+    let backtest::Compared { rows, bytes, ours, theirs } = backtest::compare(program, python, runs)?;
+    println!("\n## A county's year of registers from CSV: {rows} rows, {} MB\n", bytes / 1_000_000);
+    println!("| what | seconds | of processor time | peak, MiB |\n|---|---:|---:|---:|");
+    for (what, took) in [("backtest: seventeen rules, mark by mark", ours), ("DuckDB: each pupil's totals", theirs)] {
+        println!("| {what} | {:.1} | {:.1} | {} |", took.seconds, took.cpu, took.peak_mib);
     }
     Ok(())
 }

@@ -53,6 +53,8 @@ pub struct RegistersCsv<'a, R> {
 struct Last {
     urn_and_date: Vec<u8>,
     place: Option<(Urn, Day)>,
+    revised_at: Vec<u8>,
+    given: Option<Timestamp>,
     begins: Option<(Session, Timestamp)>,
 }
 
@@ -128,10 +130,14 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
         let minutes =
             Some(field(5)).filter(|minutes| !minutes.is_empty()).map(|minutes| MinutesLate::parse(&text(minutes)));
         let minutes_late = minutes.transpose().map_err(|e| Rejected::new(Reason::MinutesLate, e))?;
-        let given = match field(6) {
-            b"" => None,
-            given => Some(Timestamp::parse(&text(given)).map_err(|e| Rejected::new(Reason::RevisedAt, e))?),
-        };
+        let given = field(6);
+        if given != self.last.revised_at {
+            let parsed = Some(given).filter(|given| !given.is_empty()).map(|given| Timestamp::parse(&text(given)));
+            self.last.given = parsed.transpose().map_err(|e| Rejected::new(Reason::RevisedAt, e))?;
+            self.last.revised_at.clear();
+            self.last.revised_at.extend_from_slice(given);
+        }
+        let given = self.last.given;
         let revised_at = given.unwrap_or_else(|| self.stamp(session));
         let revision = Revision { revised_at, code, minutes_late };
         Ok(RegisterRow { number: self.number, mark: Mark { upn, school, session, revision }, given })

@@ -236,7 +236,7 @@ enum Piece<'a> {
     /// Rows, and the columns that registers do not have.
     Rows(SomeRows, Vec<String>),
     /// All that is left of the file: to be read in its turn, some rows at once.
-    Rest(Registers<'a>),
+    Rest(Box<Registers<'a>>),
 }
 
 type Registers<'a> = RegistersCsv<'a, Box<dyn Read + Send>>;
@@ -274,7 +274,7 @@ fn next<'a>(
     let rows = RegistersCsv::of_block(block, taken.admission).map(|rows| rows.until(taken.last_year));
     let read = rows.and_then(|mut rows| {
         if is_rest {
-            return Ok(Piece::Rest(rows));
+            return Ok(Piece::Rest(Box::new(rows)));
         }
         let mut read = SomeRows::default();
         while !read.is_last {
