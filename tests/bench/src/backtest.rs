@@ -1,4 +1,4 @@
-//! A county's whole year of registers from CSV: `earlybell backtest`, which judges it mark by mark, beside DuckDB, which only adds up each
+//! A county's whole year of registers from CSV: `earlybell backtest`, which judges it mark by mark, beside `DuckDB`, which only adds up each
 //! pupil's year over the newest revision of every mark.
 
 use crate::ground::Measured;

@@ -37,7 +37,7 @@ struct Bench {
     /// Passes the peer over.
     #[arg(long)]
     alone: bool,
-    /// A Python that has DuckDB; without it backtests are not compared.
+    /// A Python that has `DuckDB`; without it backtests are not compared.
     #[arg(long, value_name = "PYTHON")]
     duckdb: Option<PathBuf>,
     /// Only these parts.
