@@ -27,6 +27,9 @@ enum Reach {
     Seen,
 }
 
+/// Days before 31 July on which no year ends.
+const SUMMER: i32 = 45;
+
 /// School days of a year, where a calendar does not tell: by law schools open for 380 sessions.
 const DAYS_A_YEAR: usize = 190;
 
@@ -93,6 +96,13 @@ impl Calendar {
         };
         let afternoon = u32::from(session.half() == Half::Am);
         u32::try_from(days).unwrap_or(0) * 2 + afternoon
+    }
+
+    /// The last school year of which a day is told, and its last open day, where that lies before 16 June: then the summer is missing.
+    pub fn told_in_part(&self) -> Option<(SchoolYear, Day)> {
+        let last = *self.open.last()?;
+        let year = SchoolYear::of(last);
+        (last.plus(SUMMER) < year.last_day()).then_some((year, last))
     }
 
     /// Whether any day of a school year is told.
@@ -165,6 +175,12 @@ impl Calendars {
         self.by_school.insert(school, calendar);
     }
 
+    /// The authority's, then those of schools that keep another.
+    pub fn all(&self) -> impl Iterator<Item = (Option<Urn>, &Calendar)> {
+        let own = self.by_school.iter().map(|(school, calendar)| (Some(*school), calendar));
+        std::iter::once((None, &self.default)).chain(own)
+    }
+
     /// The calendar that holds for a school.
     pub fn of(&self, school: Urn) -> &Calendar {
         self.by_school.get(&school).unwrap_or(&self.default)
@@ -222,6 +238,9 @@ mod tests {
         assert!((170..210).contains(&half_way), "{half_way}");
         assert_eq!(told.rest(session("2025-07-20", Half::Pm)), 0);
         assert_eq!(told.days_between(day("2025-02-07"), day("2025-02-11")), 2);
+        let in_part = told.told_in_part().map(|(year, last)| (year.to_string(), last.to_string()));
+        assert_eq!(in_part, Some(("2025/26".to_owned(), "2025-11-19".to_owned())));
+        assert_eq!(Calendar::new([], [day("2026-06-17")]).told_in_part(), None);
         // What was seen says nothing of days to come, though it holds them.
         let seen = Calendar::observed(autumn);
         assert_eq!(seen.rest(session("2025-09-05", Half::Pm)), 2 * (190 - 5));

@@ -15,6 +15,20 @@ pub const RULE: &str = "silent-school";
 /// Who has sent a register within so many open days is watched.
 const HEARD_WITHIN: usize = 20;
 
+/// Days that a summer and the weeks before it take.
+const A_HOLIDAY: i32 = 70;
+
+/// What is due of a school.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// The newest session that is.
+    pub session: Session,
+    /// The one before it.
+    pub before: Option<Session>,
+    /// Who has sent a register of this session or a later one sends registers.
+    pub heard_since: Session,
+}
+
 /// When a session's registers are due, and what is enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
@@ -39,15 +53,21 @@ impl Watch {
         newest.into_iter().find(|session| self.due_at(*session) <= now).unwrap_or(last)
     }
 
-    /// A school's newest session that is due, and the first of those by which it is known whether the school sends registers at all:
-    /// twenty open days before. By its calendar; nothing where that has no open day yet.
-    pub fn of_school(due: Session, calendar: &Calendar) -> Option<(Session, Session)> {
+    /// The newest session of a school that is due, by its calendar; nothing where that has no open day yet.
+    pub fn of_school(due: Session, calendar: &Calendar) -> Option<Due> {
         let open = calendar.open_days();
         let newest = open.partition_point(|day| *day <= due.day()).checked_sub(1)?;
         let day = *open.get(newest)?;
         let session = if day == due.day() { due } else { Session::new(day, Half::Pm) };
-        let first = open.get(newest.saturating_sub(HEARD_WITHIN))?;
-        Some((session, Session::new(*first, Half::Am)))
+        let before = newest.checked_sub(1).and_then(|before| open.get(before));
+        let before = match session.half() {
+            Half::Pm => Some(Session::new(day, Half::Am)),
+            Half::Am => before.map(|day| Session::new(*day, Half::Pm)),
+        };
+        // Where the calendar does not reach back so far, over the holiday before it.
+        let first = newest.checked_sub(HEARD_WITHIN).and_then(|first| open.get(first)).copied();
+        let first = first.or_else(|| open.first().map(|first| first.plus(-A_HOLIDAY)))?;
+        Some(Due { session, before, heard_since: Session::new(first, Half::Am) })
     }
 
     /// When a session's registers must be here.
@@ -78,7 +98,7 @@ impl Watch {
         let by = format!("{:02}:{:02}", minutes / 60, minutes % 60);
         let since = match standing.since {
             since if since == session => String::new(),
-            since => format!(" (so since {})", spoken(since)),
+            since => format!("; registers are missing since {}", spoken(since)),
         };
         match standing.state {
             State::Silent => format!("No register of {of} had come by {by}{since}"),
@@ -168,8 +188,12 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// How a school stands after a session that is due, and the change; nothing where it stands as before.
+    /// How a school stands after a session that is due, and the change; nothing where it stands as before, or where what is due was so
+    /// before the silence began: the times may have been changed.
     pub fn after(before: Option<Self>, state: State, session: Session) -> Option<(Change, Self)> {
+        if before.is_some_and(|before| session < before.since) {
+            return None;
+        }
         let was = before.map_or(State::Heard, |before| before.state);
         let change = match (was, state) {
             (State::Heard, State::Incomplete | State::Silent) => Change::Raised,
@@ -224,14 +248,24 @@ mod tests {
         let summer = |day: &Day| !("2025-07-22".."2025-08-25").contains(&day.to_string().as_str());
         let calendar = Calendar::new([], days.filter(|day| day.weekday() < 5).filter(summer));
         let of = |day: &str, half| {
-            Watch::of_school(session(day, half), &calendar).map(|(due, first)| (due.to_string(), first.to_string()))
+            let Due { session, before, heard_since } = Watch::of_school(session(day, half), &calendar)?;
+            Some([
+                session.to_string(),
+                before.map(|before| before.to_string()).unwrap_or_default(),
+                heard_since.to_string(),
+            ])
         };
-        let told = |due: &str, first: &str| Some((due.to_owned(), first.to_owned()));
-        assert_eq!(of("2025-07-04", Half::Am), told("2025-07-04 AM", "2025-07-01 AM"));
-        assert_eq!(of("2025-07-05", Half::Am), told("2025-07-04 PM", "2025-07-01 AM"), "a Saturday");
-        assert_eq!(of("2025-08-01", Half::Pm), told("2025-07-21 PM", "2025-07-01 AM"), "a holiday");
-        assert_eq!(of("2025-08-29", Half::Am), told("2025-08-29 AM", "2025-07-01 AM"));
+        let told = |due: &str, before: &str, since: &str| Some([due, before, since].map(str::to_owned));
+        let early = "2025-04-22 AM";
+        assert_eq!(of("2025-07-01", Half::Am), told("2025-07-01 AM", "", early));
+        assert_eq!(of("2025-07-04", Half::Am), told("2025-07-04 AM", "2025-07-03 PM", early));
+        assert_eq!(of("2025-07-05", Half::Am), told("2025-07-04 PM", "2025-07-04 AM", early), "a Saturday");
+        assert_eq!(of("2025-08-01", Half::Pm), told("2025-07-21 PM", "2025-07-21 AM", early), "a holiday");
+        assert_eq!(of("2025-08-29", Half::Am), told("2025-08-29 AM", "2025-08-28 PM", early));
         assert_eq!(of("2025-06-30", Half::Am), None);
+        let whole = Calendar::new([], (0..30).map(|days| Day::parse("2025-09-01").unwrap().plus(days)));
+        let due = Watch::of_school(session("2025-09-30", Half::Pm), &whole).unwrap();
+        assert_eq!(due.heard_since.to_string(), "2025-09-10 AM", "twenty open days before");
     }
 
     #[test]
@@ -267,6 +301,7 @@ mod tests {
         ];
         assert_eq!(changes, expected);
         assert_eq!(Standing::after(None, heard, session("2025-12-01", Half::Am)), None);
+        assert_eq!(Standing::after(standing, heard, session("2025-12-05", Half::Pm)), None, "due before it began");
     }
 
     #[test]
@@ -278,7 +313,7 @@ mod tests {
         };
         assert_eq!(
             said(at(State::Silent, "2025-12-01"), 0),
-            "No register of the afternoon of 3 December had come by 14:30 (so since the morning of 1 December)"
+            "No register of the afternoon of 3 December had come by 14:30; registers are missing since the morning of 1 December"
         );
         let here = Standing { since: now, ..at(State::Incomplete, "2025-12-01") };
         assert_eq!(

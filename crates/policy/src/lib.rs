@@ -85,6 +85,14 @@ impl Policy {
                     let place = Place::new(files::AUTHORITY, format!("school_calendar of {urn}"));
                     warnings.push(Problem::new(place, "schools.csv names no such school"));
                 }
+                for (school, calendar) in authority.calendars.all() {
+                    let Some((year, last)) = calendar.told_in_part() else { continue };
+                    let whose = school.map_or_else(|| "calendar".to_owned(), |urn| format!("school_calendar of {urn}"));
+                    let what = format!(
+                        "the school year {year} is told up to {last} only, and forecasts take it to end there; add its terms up to July"
+                    );
+                    warnings.push(Problem::new(Place::new(files::AUTHORITY, whose), what));
+                }
                 let policy = Self {
                     authority: authority.name,
                     code: authority.code,
@@ -155,6 +163,25 @@ pub fn write_projection(model: &Model) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_school_year_that_is_told_in_part_is_warned_of() {
+        let files = |last: &str| Files {
+            authority: format!(
+                "name = 'A'\ncode = 900\nlocalities = ['North']\n\
+                 calendar = {{ term = [{{ name = 'year', first = '2025-09-01', last = '{last}' }}] }}\n"
+            ),
+            rules: DEFAULT_RULES.to_owned(),
+            schools: "URN,EstablishmentName\n900001,B\n".to_owned(),
+            localities: "URN,locality\n900001,North\n".to_owned(),
+            projection: None,
+        };
+        let warnings = |last: &str| Policy::read(&files(last)).unwrap().1;
+        let told = warnings("2025-12-19").iter().map(ToString::to_string).collect::<Vec<_>>();
+        let part = "authority.toml, calendar: the school year 2025/26 is told up to 2025-12-19 only";
+        assert!(told.iter().any(|warning| warning.starts_with(part)), "{told:?}");
+        assert!(warnings("2026-07-17").iter().all(|warning| !warning.to_string().contains("is told up to")));
+    }
 
     #[test]
     fn what_is_wrong_in_one_file_hides_nothing_of_the_others() {

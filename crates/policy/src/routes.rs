@@ -28,6 +28,9 @@ pub struct Notify {
     pub rule_changes: RuleChanges,
     /// Changes a receiver and hour that make messages of their own; what comes above is gathered into one. 0: no limit.
     pub storm: u32,
+    /// Changes a receiver and day that make messages of their own; what comes above, unless it is severe or in high hurry, is gathered into
+    /// one, ranked. 0: no limit.
+    pub budget: u32,
     /// What a message links to, `{reference}` standing for the case's reference; none: no link.
     pub link: Option<String>,
     /// Where messages can go.
@@ -50,6 +53,7 @@ pub(crate) struct RawNotify {
     newer_than: Option<u32>,
     rule_changes: Option<String>,
     storm: Option<u32>,
+    budget: Option<u32>,
     link: Option<String>,
     #[serde(default)]
     default: Vec<String>,
@@ -131,11 +135,15 @@ pub(crate) fn read(raw: &Raw<'_>) -> Result<Notify, Problems> {
     if storm > 100_000 {
         problems.add(at("notify, storm"), "must be 0 (no limit) to 100000 changes a receiver and hour");
     }
+    let budget = raw.notify.budget.unwrap_or(0);
+    if budget > 100_000 {
+        problems.add(at("notify, budget"), "must be 0 (no limit) to 100000 changes a receiver and day");
+    }
     let link = raw.notify.link.clone();
     if link.as_ref().is_some_and(|link| !link.starts_with("http") || !link.contains("{reference}")) {
         problems.add(at("notify, link"), "must be an address with {reference} in it");
     }
-    problems.or(Notify { newer_than, rule_changes, storm, link, receivers, routes: Routes { routes, default } })
+    problems.or(Notify { newer_than, rule_changes, storm, budget, link, receivers, routes: Routes { routes, default } })
 }
 
 fn at(path: impl Into<String>) -> Place {
@@ -236,7 +244,7 @@ mod tests {
     #[test]
     fn a_team_stands_for_its_receivers() {
         let notify = read(GOOD).unwrap_or_else(|problems| panic!("{problems}"));
-        assert_eq!((notify.newer_than, notify.storm), (10, 100));
+        assert_eq!((notify.newer_than, notify.storm, notify.budget), (10, 100, 0));
         let route = &notify.routes.routes[0];
         assert_eq!((route.receivers.join(" "), route.then), ("mail hook".to_owned(), Then::Continue));
         assert_eq!(route.matchers.levels, [Level::Severe]);

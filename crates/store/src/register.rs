@@ -22,6 +22,8 @@ pub struct RegisterRow {
     pub received_at: i64,
     /// Marks that were refused.
     pub refused: i32,
+    /// Whether an import of history brought it.
+    pub history: bool,
 }
 
 /// Writes parts, in the order of their keys; an older revision than the stored one changes nothing.
@@ -43,7 +45,8 @@ pub async fn upsert_many(tx: &mut Tx, rows: &[RegisterRow]) -> Result<(), StoreE
             row.revised_at,
             row.id.as_str(),
             row.received_at,
-            row.refused
+            row.refused,
+            i16::from(row.history)
         )?;
     }
     Ok(())
@@ -59,7 +62,8 @@ pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<Reg
     Ok(rows.into_iter().map(decode).collect())
 }
 
-/// The schools with a register of a session from `from` to `session`, and whether of each any of `session` is among them; in order.
+/// The schools that sent a register of a session from `from` to `session` themselves, and whether of each any of `session` is there; in
+/// order.
 ///
 /// # Errors
 /// As the database answers.
@@ -68,26 +72,27 @@ pub async fn heard(store: &Store, from: i32, session: i32) -> Result<Vec<(i32, b
     Ok(rows.into_iter().map(|(urn, came)| (urn, came > 0)).collect())
 }
 
-type Row = (i32, i32, i32, i64, String, i64, i32);
+type Row = (i32, i32, i32, i64, String, i64, i32, i16);
 
-fn decode((urn, session, part, revised_at, id, received_at, refused): Row) -> RegisterRow {
-    RegisterRow { urn, session, part, revised_at, id, received_at, refused }
+fn decode((urn, session, part, revised_at, id, received_at, refused, history): Row) -> RegisterRow {
+    RegisterRow { urn, session, part, revised_at, id, received_at, refused, history: history != 0 }
 }
 
 const UPSERT: &str = "
-INSERT INTO register (urn, session, part, revised_at, id, received_at, refused)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO register (urn, session, part, revised_at, id, received_at, refused, history)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (urn, session, part) DO UPDATE SET
-    revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at, refused = excluded.refused
+    revised_at = excluded.revised_at, id = excluded.id, received_at = excluded.received_at, refused = excluded.refused,
+    history = excluded.history
 WHERE excluded.revised_at > register.revised_at
     OR (excluded.revised_at = register.revised_at AND excluded.id > register.id)";
 
 const HEARD: &str = "
 SELECT urn, CAST(MAX(CASE WHEN session = $2 THEN 1 ELSE 0 END) AS integer) FROM register
-WHERE session BETWEEN $1 AND $2 GROUP BY urn ORDER BY urn";
+WHERE session BETWEEN $1 AND $2 GROUP BY urn HAVING MIN(history) = 0 ORDER BY urn";
 
 const LIST: &str = "
-SELECT urn, session, part, revised_at, id, received_at, refused
+SELECT urn, session, part, revised_at, id, received_at, refused, history
 FROM register WHERE urn = $1 AND session BETWEEN $2 AND $3
     AND revised_at = (SELECT MAX(revised_at) FROM register AS newest
                       WHERE newest.urn = register.urn AND newest.session = register.session)

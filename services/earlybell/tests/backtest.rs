@@ -398,6 +398,8 @@ fn what_a_flag_was_worth_is_told_by_rule() {
     let wanted = serde_json::json!({
         "rule": "year-to-date", "phase": null, "pupils": 2, "flagged": 1, "flagged_persistent": 1, "flagged_severe": 0,
         "persistent": 1, "severe": 0, "persistent_flagged_by": { "2025-09-23": 1 }, "lead_days": 3, "absence_to_come": 0.75,
+        // One alert in four school weeks, rounded.
+        "alerts": 1, "alerts_a_team_and_week": 0.3,
     });
     assert_eq!(worth("year-to-date".into()), wanted);
     assert_eq!(worth(serde_json::Value::Null)["flagged"], 1, "any rule");
@@ -406,6 +408,7 @@ fn what_a_flag_was_worth_is_told_by_rule() {
         (&silent["flagged"], &silent["lead_days"], &silent["absence_to_come"]),
         (&0.into(), &serde_json::Value::Null, &0.0.into())
     );
+    assert_eq!(silent["alerts"], serde_json::Value::Null, "it shares the alert of another");
     let output = Run::earlybell(&[Path::new("backtest"), Path::new("--registers"), &file]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("year-to-date") && told.contains("found 09-23") && told.contains("75%"), "{told}");

@@ -97,7 +97,7 @@ impl Reading<'_> {
         let id = accepted.id(self.namespace);
         tracing::info!(register.id = %id, register.marks = accepted.marks.len(), "register passed on to events");
         intake.newest = intake.newest.max(Some(accepted.session));
-        intake.rows.push(row(&accepted, id));
+        intake.rows.push(row(&accepted, id, origin));
         if !accepted.marks.is_empty() {
             intake.events.push(Event::Marks(MarksPart {
                 register: *id.as_bytes(),
@@ -189,7 +189,7 @@ fn registers(message: &Message) -> Result<Vec<RawRegister>, Rejected> {
     }
 }
 
-fn row(accepted: &Accepted, id: Uuid) -> RegisterRow {
+fn row(accepted: &Accepted, id: Uuid, origin: Origin) -> RegisterRow {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     RegisterRow {
         urn: i32::try_from(accepted.school.number()).unwrap_or(i32::MAX),
@@ -200,5 +200,6 @@ fn row(accepted: &Accepted, id: Uuid) -> RegisterRow {
         received_at: accepted.received_at.micros(),
         refused: number(accepted.refused.len())
             .saturating_add(i32::try_from(accepted.refused_before).unwrap_or(i32::MAX)),
+        history: origin == Origin::History,
     }
 }

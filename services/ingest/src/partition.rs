@@ -197,13 +197,24 @@ impl Worker for Partition {
 
     async fn tick(&mut self) -> Result<Next, WorkError> {
         self.settle().await?;
-        if self.watches() {
-            self.watch_schools().await?;
+        if !self.watches() {
+            return Ok(Next::Idle);
         }
-        Ok(Next::Idle)
+        match self.watch_schools().await {
+            // Registers go on: what was not done now is done at the next tick, or, where it is not known, settled first.
+            Err(WorkError::Unavailable(error)) => {
+                tracing::warn!(%error, "schools whose registers are missing cannot be told now");
+                self.watch_later();
+                Ok(Next::Idle)
+            }
+            watched => watched.map(|()| Next::Idle),
+        }
     }
 
     async fn release(&mut self, why: Release) -> Result<(), WorkError> {
+        if self.watches() {
+            self.watch_no_more();
+        }
         if why == Release::Lost { Ok(()) } else { self.settle().await }
     }
 }

@@ -2,22 +2,23 @@
 //! once a session is due by the policy's `[silent_school]`, and again while a school is silent; one process has that partition,
 //! and its position row refuses every other.
 //!
-//! What was accepted before must be counted first: a look waits until the loop has passed all of it on and the records hold it. How
-//! schools stand is committed together with the alert changes, in an outbox of their own, and relayed in order.
+//! What was accepted before must be counted first: a look waits until the loop has passed all of it on and the records hold it; and some
+//! minutes after schools could not be heard, so that they can send again what they were refused. How schools stand is committed
+//! together with the alert changes, in an outbox of their own, and relayed in order. Nothing here stops registers from being read.
 
 use crate::feed::Feed;
 use crate::partition::{Partition, Shared, work_error};
 use crate::roll::Roll;
 use attendance::alert::Change;
-use attendance::silence::{Came, Standing, State, Watch};
+use attendance::silence::{Came, Due, Standing, State, Watch};
 use attendance::{Session, Upn, Urn};
 use installation::InForce;
 use prost::Message as _;
 use proto::v1;
 use service::clock::Mode;
 use service::fault;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::outbox::{self, OutboxRow};
 use store::school_watch::{self, StandingRow};
@@ -32,6 +33,10 @@ const ASK_EVERY: i64 = 500_000;
 const LOOK_AGAIN: i64 = 30_000_000;
 /// How far schools may be apart where school time follows the registers.
 const A_DAY: i64 = 86_400_000_000;
+/// How long schools may take to send again what they were refused.
+const SENT_AGAIN: i64 = 300_000_000;
+/// The changes of one outbox row: a message stays far below a broker's limit of 1 MiB.
+const CHANGES_A_ROW: usize = 500;
 /// Rows relayed at once.
 const ROWS: u32 = 100;
 
@@ -40,6 +45,8 @@ const ROWS: u32 = 100;
 pub(crate) struct Watching {
     asked: i64,
     looked: i64,
+    /// Since when schools can be heard: since this owner began, or Kafka came back.
+    listening: i64,
     /// The session that was due at the last look.
     due: Option<Session>,
     /// Whether a school is silent.
@@ -90,9 +97,15 @@ impl Partition {
         // Where school time follows the registers, the first of a session moves it on, and the others are still to come.
         let behind = if clock.mode() == Mode::Registers { A_DAY } else { 0 };
         let due = watch.due(clock.now().plus_micros(-behind));
-        let is_new = self.watching.due != Some(due);
-        let is_again = self.watching.silent && now - self.watching.looked >= LOOK_AGAIN;
-        if !(is_new || is_again) || !self.is_counted(&in_force, due).await? {
+        // The times may have been changed: what was looked at is not looked at again.
+        let is_new = self.watching.due < Some(due);
+        let is_again =
+            self.watching.due == Some(due) && self.watching.silent && now - self.watching.looked >= LOOK_AGAIN;
+        if self.watching.listening == 0 {
+            self.watching.listening = now;
+        }
+        let can_wait = clock.mode() == Mode::Wall && now - self.watching.listening < SENT_AGAIN;
+        if !(is_new || is_again) || can_wait || !self.is_counted(&in_force, due).await? {
             return Ok(());
         }
         let found = self.look(&in_force, watch, due, is_new).await?;
@@ -107,19 +120,18 @@ impl Partition {
     /// Whether all that was accepted when it was first asked is in the records. Kafka being away is an answer too: not now.
     async fn is_counted(&mut self, in_force: &InForce, due: Session) -> Result<bool, WorkError> {
         let shared = Arc::clone(&self.shared);
-        let away = |error: AdminError| {
-            tracing::warn!(%error, "whether registers are missing cannot be told now");
-            false
-        };
         let mut waits = match self.watching.waits.take().filter(|waits| waits.due == due) {
             Some(waits) => waits,
             None => match accepted(&shared, in_force).await {
                 Ok(registers) => Waits { due, registers, events: None },
-                Err(error) => return Ok(away(error)),
+                Err(error) => return Ok(self.cannot_be_told(&error)),
             },
         };
         if waits.events.is_none() && are_past(&shared, &waits.registers, |row| row.next_offset).await? {
-            waits.events = ends(&shared, &shared.events).await.map_err(away).ok();
+            match ends(&shared, &shared.events).await {
+                Ok(events) => waits.events = Some(events),
+                Err(error) => return Ok(self.cannot_be_told(&error)),
+            }
         }
         let is_counted = match &waits.events {
             Some(events) => are_past(&shared, std::slice::from_ref(events), |row| row.checkpoint_offset).await?,
@@ -127,6 +139,13 @@ impl Partition {
         };
         self.watching.waits = Some(waits);
         Ok(is_counted)
+    }
+
+    /// Kafka is away, and with it what schools would send.
+    fn cannot_be_told(&mut self, error: &AdminError) -> bool {
+        tracing::warn!(%error, "whether registers are missing cannot be told now");
+        self.watching.listening = self.shared.clock.wall_now().micros();
+        false
     }
 
     /// What has changed: of all schools where the session is new, else of those that are silent.
@@ -140,21 +159,22 @@ impl Partition {
         let shared = Arc::clone(&self.shared);
         let standings = standings(&shared).await.map_err(work_error)?;
         let is_silent = |urn: &Urn| standings.get(urn).is_some_and(|standing| standing.state != State::Heard);
-        let schools = in_force.policy.schools.keys().copied().filter(|urn| is_new || is_silent(urn));
+        let schools = in_force.policy.schools.keys().chain(standings.keys()).copied().collect::<BTreeSet<_>>();
         // Most schools keep one calendar: what has come of a session is asked once.
-        let mut heard: BTreeMap<(Session, Session), BTreeMap<i32, bool>> = BTreeMap::new();
+        let mut heard: BTreeMap<Due, BTreeMap<i32, bool>> = BTreeMap::new();
         let (mut found, mut counts) = (Vec::new(), BTreeMap::new());
-        for urn in schools {
-            let Some((session, first)) = Watch::of_school(due, in_force.policy.calendars.of(urn)) else { continue };
-            let heard = match heard.entry((session, first)) {
+        for urn in schools.into_iter().filter(|urn| is_new || is_silent(urn)) {
+            let of_school = Watch::of_school(due, in_force.policy.calendars.of(urn));
+            let Some(of_school @ Due { session, before, heard_since }) = of_school else { continue };
+            let heard = match heard.entry(of_school) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
-                    let rows = register::heard(&shared.store, first.number(), session.number()).await;
+                    let rows = register::heard(&shared.store, heard_since.number(), session.number()).await;
                     unknown.insert(rows.map_err(work_error)?.into_iter().collect())
                 }
             };
             let standing = standings.get(&urn).copied();
-            let (state, came) = match heard.get(&row_urn(urn)) {
+            let (mut state, came) = match heard.get(&row_urn(urn)) {
                 // It takes no registers any more.
                 _ if in_force.policy.school_on(urn, session.day()).is_none() => (State::Heard, Came::default()),
                 // It does not send registers, or not yet.
@@ -165,6 +185,15 @@ impl Partition {
                 }
                 Some(false) | None => (State::Silent, Came::default()),
             };
+            // A silence that has lasted is over with two sessions: who never sends afternoons is one silence, not one a day.
+            if let (State::Heard, Some(standing), Some(before)) = (state, standing, before)
+                && came.registers
+                && standing.state != State::Heard
+                && standing.since < session
+                && !self.is_whole(watch, urn, before).await?
+            {
+                state = standing.state;
+            }
             *counts.entry(state).or_insert(0) += 1;
             if let Some((change, standing)) = Standing::after(standing, state, session) {
                 let sentence = watch.sentence(&standing, session, came);
@@ -177,6 +206,28 @@ impl Partition {
         }
         self.watching.silent = counts.keys().any(|state| *state != State::Heard);
         Ok(found)
+    }
+
+    /// Whether the registers of a session are all here by now.
+    async fn is_whole(&self, watch: &Watch, urn: Urn, session: Session) -> Result<bool, WorkError> {
+        let rows = register::list(&self.shared.store, row_urn(urn), session.number(), session.number()).await;
+        if rows.map_err(work_error)?.is_empty() {
+            return Ok(false);
+        }
+        Ok(watch.state(came(&self.shared, urn, session).await.map_err(work_error)?) == State::Heard)
+    }
+
+    /// What failed now is tried again after a while: registers come first.
+    pub(crate) fn watch_later(&mut self) {
+        self.watching.asked = self.shared.clock.wall_now().micros() + LOOK_AGAIN;
+    }
+
+    /// Nothing is known of schools any more: another process looks, or nobody.
+    pub(crate) fn watch_no_more(&mut self) {
+        for state in [State::Incomplete, State::Silent] {
+            self.shared.metrics.schools_missing.with_label_values(&[state.text()]).set(0);
+        }
+        self.watching = Watching::default();
     }
 
     /// The policy watches no more: what was open ends.
@@ -198,7 +249,9 @@ impl Partition {
             self.relay_schools().await?;
         }
         let now = self.shared.clock.wall_now().micros();
-        self.watching = Watching { looked: now, relayed: self.watching.relayed, ..Watching::default() };
+        let relayed = self.watching.relayed;
+        self.watch_no_more();
+        (self.watching.looked, self.watching.relayed) = (now, relayed);
         Ok(())
     }
 
@@ -206,7 +259,13 @@ impl Partition {
     async fn put(&mut self, in_force: &InForce, found: &[Found]) -> Result<(), WorkError> {
         let now = self.shared.clock.wall_now();
         let held = self.position()?.clone();
-        let number = held.outbox_number + 1;
+        let schools: Vec<_> = found.iter().map(|found| change(found, in_force, &self.shared.namespace)).collect();
+        let rows = schools.chunks(CHANGES_A_ROW).zip(held.outbox_number + 1..).map(|(schools, number)| {
+            let payload = v1::AlertBatch { schools: schools.to_vec(), ..v1::AlertBatch::default() }.encode_to_vec();
+            OutboxRow { part: outbox::SCHOOLS, number, put_at: now.micros(), payload }
+        });
+        let rows: Vec<OutboxRow> = rows.collect();
+        let number = rows.last().map_or(held.outbox_number, |row| row.number);
         let mut tx = self.shared.store.begin().await.map_err(work_error)?;
         if !position::advance(&mut tx, held.fence(), held.next_offset, number).await.map_err(work_error)? {
             return Err(self.fenced());
@@ -214,10 +273,9 @@ impl Partition {
         for Found { urn, standing, .. } in found {
             school_watch::put(&mut tx, &row(*urn, standing)).await.map_err(work_error)?;
         }
-        let schools = found.iter().map(|found| change(found, in_force, &self.shared.namespace)).collect();
-        let payload = v1::AlertBatch { schools, ..v1::AlertBatch::default() }.encode_to_vec();
-        let row = OutboxRow { part: outbox::SCHOOLS, number, put_at: now.micros(), payload };
-        outbox::put(&mut tx, &row).await.map_err(work_error)?;
+        for row in &rows {
+            outbox::put(&mut tx, row).await.map_err(work_error)?;
+        }
         fault::point("ingest.schools.before_commit");
         self.watching.relayed = false;
         self.finish(tx, held.next_offset, number).await?;
@@ -253,10 +311,14 @@ impl Partition {
 
 /// Where the topics of registers end now.
 async fn accepted(shared: &Shared, in_force: &InForce) -> Result<Vec<Ends>, AdminError> {
-    let suppliers = in_force.policy.suppliers.keys().filter_map(|name| Topic::supplier(name).ok());
-    let mut all = Vec::new();
-    for topic in std::iter::once(Topic::registers()).chain(suppliers) {
-        all.push(ends(shared, topic.as_str()).await?);
+    let mut all = vec![ends(shared, Topic::registers().as_str()).await?];
+    for topic in in_force.policy.suppliers.keys().filter_map(|name| Topic::supplier(name).ok()) {
+        match ends(shared, topic.as_str()).await {
+            Ok(ends) => all.push(ends),
+            // It is not read either.
+            Err(AdminError::NoTopic(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(all)
 }
@@ -276,6 +338,10 @@ async fn are_past(
 ) -> Result<bool, WorkError> {
     for Ends { topic, offsets } in all {
         let rows = position::list(&shared.store, topic).await.map_err(work_error)?;
+        // A supplier's topic that nobody reads holds nothing up.
+        if rows.is_empty() && *topic != *shared.events {
+            continue;
+        }
         let at = |part: i32| rows.iter().find(|row| row.part == part).map_or(0, &offset);
         if (0..).zip(offsets).any(|(part, end)| at(part) < *end) {
             return Ok(false);
@@ -287,6 +353,9 @@ async fn are_past(
 /// What has come of a school's session, by the records.
 async fn came(shared: &Shared, school: Urn, session: Session) -> Result<Came, StoreError> {
     let roll = Roll::read(&shared.store, school).await?;
+    if roll.is_unknown() {
+        return Ok(Came { registers: true, ..Came::default() });
+    }
     let mut feed = Feed::new(school, &roll, [session]);
     let year = session.school_year();
     let urn = row_urn(school);

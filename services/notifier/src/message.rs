@@ -40,6 +40,9 @@ pub struct Said {
     pub rule: String,
     /// The evidence.
     pub sentence: String,
+    /// Sessions still to be missed this school year that are to be expected: what cases of equal weight are ranked by.
+    #[serde(default)]
+    pub expected_missed: Option<u32>,
 }
 
 impl Said {
@@ -77,13 +80,21 @@ impl Said {
     }
 }
 
-/// What changed in many cases within an hour, above what a receiver wishes to be told one by one.
+/// What changed in many cases within an hour or a day, above what a receiver wishes to be told one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// Each case once, the gravest first.
+    /// Each case once, the gravest first, then by what is to be expected.
     pub cases: Vec<Message>,
+    /// Within what: "an hour", "a day".
+    #[serde(default = "an_hour")]
+    pub within: String,
     /// When it was said: RFC 3339.
     pub said_at: String,
+}
+
+/// What digests were about before there were others.
+fn an_hour() -> String {
+    "an hour".to_owned()
 }
 
 /// What an import of history has opened, for one team.
@@ -108,7 +119,7 @@ pub struct OpenCases {
     pub severe: i64,
 }
 
-/// Schools whose registers are missing, or have come.
+/// Schools whose registers are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schools {
     /// Each school once, by URN.
@@ -253,6 +264,7 @@ pub(crate) fn sample(change: Change) -> Message {
             level: level_words(Level::Persistent).into(),
             rule: "Absence this year".into(),
             sentence: "Missed 9 of 52 sessions since 2 September (17.3%).".into(),
+            expected_missed: Some(64),
         }],
         link: Some("https://earlybell.example/cases/7KQM2XRT".into()),
         said_at: "2025-10-01T09:00:00Z".into(),
@@ -301,6 +313,7 @@ mod tests {
             level: level_words(level).into(),
             rule: format!("rule {alert}"),
             sentence: format!("sentence {alert}{version}"),
+            expected_missed: None,
         };
         let changes = [
             said("ended", 3, Change::Cleared, Level::Severe),
@@ -328,14 +341,16 @@ mod tests {
     fn a_digest_tells_every_case_and_a_long_one_where_to_look_for_the_rest() {
         let cases = |count: usize| {
             let case = |number| Message { reference: format!("REF{number:05}"), ..sample(Change::Raised) };
-            Told::Storm(Digest { cases: (0..count).map(case).collect(), said_at: "2025-10-01T10:00:00Z".into() })
+            let cases = (0..count).map(case).collect();
+            Told::Storm(Digest { cases, within: "an hour".into(), said_at: "2025-10-01T10:00:00Z".into() })
         };
         let told = cases(3);
         assert_eq!(told.subject().unwrap(), "3 cases have changed within an hour");
         let text = told.text().unwrap();
         assert_eq!(text.matches("Case REF").count(), 3, "{text}");
         assert!(
-            text.contains("Case REF00001, Hill First School, North\nNew: persistent absence. Missed 9 of"),
+            text.contains("Case REF00001, Hill First School, North\nNew: persistent absence. Missed 9 of")
+                && text.contains("(17.3%). About 64 more sessions are to be expected by July.\n"),
             "{text}"
         );
         assert!(!text.contains("more cases"));
@@ -344,29 +359,30 @@ mod tests {
     }
 
     #[test]
-    fn schools_are_told_together_and_what_is_over_is_told_apart() {
-        let said = |school: &str, change: Change| SchoolSaid {
+    fn schools_are_told_together() {
+        let said = |school: &str| SchoolSaid {
             alert: school.into(),
             version: 1,
-            change: change.text().into(),
+            change: Change::Raised.text().into(),
             rule: "Registers are missing".into(),
             school_urn: 900_001,
             school: school.into(),
             locality: Some("North".into()),
             sentence: "No register of the morning of 3 December had come by 10:30".into(),
         };
-        let told = |schools: &[SchoolSaid]| {
-            Told::Schools(Schools { schools: schools.to_vec(), said_at: "2025-12-03T10:30:00Z".into() })
+        let told = |schools: &[&str]| {
+            let schools = schools.iter().map(|school| said(school)).collect();
+            Told::Schools(Schools { schools, said_at: "2025-12-03T10:30:00Z".into() })
         };
-        let (hill, vale) = (said("Hill School", Change::Raised), said("Vale School", Change::Cleared));
-        let both = told(&[hill.clone(), vale.clone()]);
-        assert_eq!(both.subject().unwrap(), "Registers are missing: Hill School");
-        assert_eq!(told(&[hill.clone(), hill.clone()]).subject().unwrap(), "Registers are missing of 2 schools");
-        assert_eq!(told(std::slice::from_ref(&vale)).subject().unwrap(), "Registers are here again: Vale School");
-        assert_eq!(told(&[vale.clone(), vale]).subject().unwrap(), "Registers are here again of 2 schools");
+        assert_eq!(told(&["Hill School"]).subject().unwrap(), "Registers are missing: Hill School");
+        let both = told(&["Hill School", "Vale School"]);
+        assert_eq!(both.subject().unwrap(), "Registers are missing of 2 schools");
         let text = both.text().unwrap();
-        assert!(text.starts_with("Hill School (900001), North\nNo register of the morning"), "{text}");
-        assert!(text.contains("Vale School (900001), North\nOver: No register"), "{text}");
+        assert!(
+            text.starts_with("Hill School (900001), North\nNo register of the morning of 3 December had"),
+            "{text}"
+        );
+        assert!(text.contains("10:30.\nVale School (900001), North\nNo register"), "{text}");
         assert_eq!(both.kind(), "schools.missing");
         assert_eq!(serde_json::from_str::<Told>(&serde_json::to_string(&both).unwrap()).unwrap(), both);
     }
@@ -380,7 +396,8 @@ mod tests {
         let text = told.text().unwrap();
         assert!(text.contains("North: 6 (1 severe, 2 persistent, 3 at risk)"), "{text}");
         assert!(text.contains("No locality: 4 (4 severe, 0 persistent, 0 at risk)"), "{text}");
-        let digest = Digest { cases: vec![sample(Change::Raised)], said_at: "2025-10-01T10:00:00Z".into() };
+        let cases = vec![sample(Change::Raised)];
+        let digest = Digest { cases, within: "a day".into(), said_at: "2025-10-01T10:00:00Z".into() };
         for told in [told, Told::Storm(digest), Told::Case(sample(Change::Cleared))] {
             let row = serde_json::to_string(&told).unwrap();
             assert_eq!(serde_json::from_str::<Told>(&row).unwrap(), told);

@@ -1,5 +1,6 @@
-//! Changes of schools, as ingest decides them: the alert of a school, and one message a receiver for all schools of a batch, so that a
-//! supplier's bad morning is one message a team and not one a school.
+//! Changes of schools, as ingest decides them: the alert of a school, and one message a receiver for all schools of a batch that have fallen
+//! silent, so that a supplier's bad morning is one message a team and not one a school. What becomes of it the API shows: a team that has
+//! asked the school needs no second message.
 
 use crate::apply::{Applying, store_error};
 use crate::change::number;
@@ -72,7 +73,7 @@ impl Applying<'_> {
         let policy = &self.in_force.policy;
         let severity = policy.watch.as_ref().map(|watch| watch.severity).unwrap_or_default();
         let mut receivers: BTreeMap<&str, Vec<&Checked<'_>>> = BTreeMap::new();
-        for change in changes {
+        for change in changes.iter().filter(|change| change.change == Change::Raised) {
             let (locality, level) = (policy.locality(change.school), change.state.level());
             let facts = Facts { locality, level, rule: RULE, severity, change: change.change };
             for receiver in policy.notify.routes.decide(&facts).receivers() {
@@ -82,13 +83,14 @@ impl Applying<'_> {
         let delivery = |(receiver, changes): (&str, Vec<&Checked<'_>>)| {
             let schools = changes.iter().map(|change| said(policy, change)).collect();
             let told = Told::Schools(Schools { schools, said_at: self.now.to_string() });
-            // A change is told a receiver once, so that the first of them tells this message from all others.
-            let first = changes.first().map(|change| (change.alert_id.as_str(), change.version)).unwrap_or_default();
+            // A change is told a receiver once, so that the first of them tells this message from all others; it counts as one, since
+            // schools leave what a receiver may hear of children as it is.
+            let first = changes.first().map(|change| (change.alert_id.clone(), change.version)).unwrap_or_default();
             let about = format!("schools/{}/{}/{receiver}", first.0, first.1);
             Ok(NewDelivery {
                 message_id: Uuid::new_v5(&self.namespace, about.as_bytes()).to_string(),
                 case_id: None,
-                changes: changes.iter().map(|change| (change.alert_id.clone(), change.version)).collect(),
+                changes: vec![first],
                 receiver: receiver.to_owned(),
                 body: serde_json::to_string(&told).map_err(|error| WorkError::Fatal(error.into()))?,
                 register_id: String::new(),

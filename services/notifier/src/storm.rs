@@ -1,9 +1,10 @@
-//! More changes than a receiver's limit in an hour become one message: what comes above it is gathered until the hour is over, then
-//! put into one. Hours are those of the clock, so that everybody knows when the message comes.
+//! More changes than a receiver's limit in an hour, or than its budget of a day, become one message: what comes above is gathered until
+//! the hour or the day is over, then put into one, ranked. Hours are those of the clock, and a day ends at half past four in London, so
+//! that everybody knows when the message comes.
 
 use crate::apply::store_error;
 use crate::message::{Digest, Message, Said, Told};
-use attendance::Timestamp;
+use attendance::{Day, Timestamp};
 use std::collections::BTreeMap;
 use store::delivery::{self, Gathered, GatheredMessage, NewDelivery};
 use store::{CommitError, Store, StoreError};
@@ -13,17 +14,30 @@ use uuid::Uuid;
 /// Microseconds.
 const HOUR: i64 = 3_600_000_000;
 
-/// The hour that a moment lies in, in microseconds.
+/// An hour or a day that a moment lies in, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hour {
+pub(crate) struct Span {
     pub(crate) from: i64,
     pub(crate) until: i64,
 }
 
-impl Hour {
-    pub(crate) fn of(now: Timestamp) -> Self {
+impl Span {
+    pub(crate) fn hour(now: Timestamp) -> Self {
         let from = now.micros().div_euclid(HOUR) * HOUR;
         Self { from, until: from.saturating_add(HOUR) }
+    }
+
+    /// From half past four to half past four: when teams have seen what came in the day.
+    pub(crate) fn day(now: Timestamp) -> Self {
+        let ends = |day: Day| Timestamp::in_london(day, 16).micros() + HOUR / 2;
+        let today = now.day_in_london();
+        let day = if now.micros() < ends(today) { today } else { today.plus(1) };
+        Self { from: ends(day.plus(-1)), until: ends(day) }
+    }
+
+    /// In words, by its end: an hour ends with the clock's.
+    fn words(until: i64) -> &'static str {
+        if until.rem_euclid(HOUR) == 0 { "an hour" } else { "a day" }
     }
 }
 
@@ -44,7 +58,7 @@ async fn merge(store: &Store, namespace: &Uuid, gathered: &Gathered, now: Timest
         return Ok(false);
     };
     let about = format!("gathered/{}", first.message_id);
-    let digest = digest(&messages, now).map_err(|error| WorkError::Fatal(error.into()))?;
+    let digest = digest(&messages, gathered.until, now).map_err(|error| WorkError::Fatal(error.into()))?;
     let into = NewDelivery {
         message_id: Uuid::new_v5(namespace, about.as_bytes()).to_string(),
         case_id: None,
@@ -65,13 +79,14 @@ async fn merge(store: &Store, namespace: &Uuid, gathered: &Gathered, now: Timest
     tracing::info!(
         receiver.name = gathered.receiver,
         messages = messages.len(),
-        "more changed in an hour than the policy's storm: they become one message"
+        within = Span::words(gathered.until),
+        "more changed than the policy's storm or budget: they become one message"
     );
     Ok(true)
 }
 
 /// One message of many: a case once, with the newest of each of its alerts; the gravest first.
-fn digest(messages: &[GatheredMessage], now: Timestamp) -> Result<Digest, serde_json::Error> {
+fn digest(messages: &[GatheredMessage], until: i64, now: Timestamp) -> Result<Digest, serde_json::Error> {
     let mut cases: BTreeMap<String, Message> = BTreeMap::new();
     for message in messages {
         let mut later: Message = serde_json::from_str(&message.body)?;
@@ -81,8 +96,8 @@ fn digest(messages: &[GatheredMessage], now: Timestamp) -> Result<Digest, serde_
         cases.insert(later.reference.clone(), later);
     }
     let mut cases: Vec<Message> = cases.into_values().collect();
-    cases.sort_by_key(|case| std::cmp::Reverse(case.changes.first().map(Said::weight)));
-    Ok(Digest { cases, said_at: now.to_string() })
+    cases.sort_by_key(|case| std::cmp::Reverse(case.changes.first().map(|said| (said.weight(), said.expected_missed))));
+    Ok(Digest { cases, within: Span::words(until).to_owned(), said_at: now.to_string() })
 }
 
 #[cfg(test)]
@@ -94,9 +109,36 @@ mod tests {
 
     #[test]
     fn an_hour_is_the_clocks() {
-        let hour = Hour::of(Timestamp::from_micros(2 * HOUR + 5));
+        let hour = Span::hour(Timestamp::from_micros(2 * HOUR + 5));
         assert_eq!((hour.from, hour.until), (2 * HOUR, 3 * HOUR));
-        assert_eq!(Hour::of(Timestamp::from_micros(3 * HOUR)).from, 3 * HOUR);
+        assert_eq!(Span::hour(Timestamp::from_micros(3 * HOUR)).from, 3 * HOUR);
+        assert_eq!(Span::words(hour.until), "an hour");
+    }
+
+    #[test]
+    fn a_day_ends_at_half_past_four_in_london() {
+        let day = |text: &str| {
+            let Span { from, until } = Span::day(Timestamp::parse(text).unwrap());
+            assert_eq!(Span::words(until), "a day");
+            [from, until].map(|at| Timestamp::from_micros(at).to_string())
+        };
+        assert_eq!(day("2025-12-03T16:29:59Z"), ["2025-12-02T16:30:00Z", "2025-12-03T16:30:00Z"]);
+        assert_eq!(day("2025-12-03T16:30:00Z"), ["2025-12-03T16:30:00Z", "2025-12-04T16:30:00Z"]);
+        assert_eq!(day("2025-07-01T15:29:00Z")[1], "2025-07-01T15:30:00Z", "summer time");
+    }
+
+    #[test]
+    fn of_equal_weight_the_more_urgent_comes_first() {
+        let message = |reference: &str, expected_missed| {
+            let mut message = sample(Change::Raised);
+            message.reference = reference.into();
+            message.changes[0].expected_missed = expected_missed;
+            GatheredMessage { message_id: reference.into(), body: serde_json::to_string(&Told::Case(message)).unwrap() }
+        };
+        let messages = [message("A", Some(12)), message("B", None), message("C", Some(64))];
+        let digest = digest(&messages, HOUR / 2, Timestamp::from_micros(0)).unwrap();
+        let order: Vec<&str> = digest.cases.iter().map(|case| case.reference.as_str()).collect();
+        assert_eq!((order, digest.within.as_str()), (vec!["C", "A", "B"], "a day"));
     }
 
     #[test]
@@ -118,7 +160,7 @@ mod tests {
             message("ONE", "c", 1, Change::Raised, Level::AtRisk),
             message("ONE", "a", 2, Change::Escalated, Level::Severe),
         ];
-        let digest = digest(&messages, Timestamp::from_micros(0)).unwrap();
+        let digest = digest(&messages, HOUR, Timestamp::from_micros(0)).unwrap();
         let told: Vec<_> = digest.cases.iter().map(|case| (case.reference.as_str(), case.changes.len())).collect();
         assert_eq!(told, [("ONE", 2), ("TWO", 1)]);
         let first = &digest.cases[0].changes[0];

@@ -1,5 +1,6 @@
 //! Who is told what of the changes that were applied: one message for each receiver and case, whatever the number of rules that
-//! have something to say of the child. Above a receiver's limit of changes in an hour, messages are gathered (see `storm`).
+//! have something to say of the child. Above a receiver's limit of changes in an hour, or its budget of a day, messages are gathered
+//! (see `storm`).
 
 use crate::apply::{Applying, Case, CaseKey, Tally, store_error};
 use crate::change::Checked;
@@ -7,12 +8,13 @@ use crate::message::{Message, Said, level_words};
 use crate::metrics::IntakeLabel;
 use crate::moved::{Owner, Side};
 use crate::news::{self, News};
-use crate::storm::Hour;
+use crate::storm::Span;
 use attendance::Session;
 use attendance::alert::Change;
-use attendance::rule::{RuleId, Severity};
+use attendance::rule::{Level, RuleId, Severity};
 use policy::routes::RuleChanges;
 use routing::Facts;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use store::Tx;
 use store::delivery::{self, NewDelivery};
@@ -36,26 +38,57 @@ impl Applying<'_> {
         cases: &BTreeMap<CaseKey, Case>,
         tally: &mut Tally,
     ) -> Result<Vec<NewDelivery>, WorkError> {
-        let groups = self.group(changes, cases, tally);
-        let storm = i64::from(self.in_force.policy.notify.storm);
-        let hour = Hour::of(self.now);
-        let mut told: BTreeMap<&str, i64> = BTreeMap::new();
-        if storm > 0 {
-            for group in &groups {
-                if !told.contains_key(group.receiver) {
-                    let count = delivery::changes_since(tx, group.receiver, hour.from).await.map_err(store_error)?;
-                    told.insert(group.receiver, count);
+        let mut groups = self.group(changes, cases, tally);
+        let notify = &self.in_force.policy.notify;
+        let limits = [(notify.storm, Span::hour(self.now)), (notify.budget, Span::day(self.now))];
+        // Of each receiver what it was told in the hour, and in the day.
+        let mut told: BTreeMap<&str, [i64; 2]> = BTreeMap::new();
+        for group in &groups {
+            if told.contains_key(group.receiver) {
+                continue;
+            }
+            let mut counts = [0, 0];
+            for (count, (limit, span)) in counts.iter_mut().zip(limits) {
+                if limit > 0 {
+                    *count = delivery::changes_since(tx, group.receiver, span.from).await.map_err(store_error)?;
                 }
             }
+            told.insert(group.receiver, counts);
+        }
+        if limits.iter().any(|(limit, _)| *limit > 0) {
+            // Who comes first is told on its own.
+            groups.sort_by_cached_key(|group| Reverse(self.rank(group)));
         }
         let mut deliveries = Vec::with_capacity(groups.len());
         for group in groups {
-            let told = told.entry(group.receiver).or_default();
-            *told += i64::try_from(group.changes.len()).unwrap_or(i64::MAX);
-            let gather_until = (storm > 0 && *told > storm).then_some(hour.until);
+            let counts = told.entry(group.receiver).or_default();
+            let mut gather_until = None;
+            // The day's budget comes last: what is above it waits longer.
+            for (number, (count, (limit, span))) in counts.iter_mut().zip(limits).enumerate() {
+                *count += i64::try_from(group.changes.len()).unwrap_or(i64::MAX);
+                let may_wait = number == 0 || !self.is_urgent(&group);
+                if limit > 0 && *count > i64::from(limit) && may_wait {
+                    gather_until = Some(span.until);
+                }
+            }
             deliveries.push(self.delivery(&group, gather_until)?);
         }
         Ok(deliveries)
+    }
+
+    /// How soon a message is to be read: as digests rank their cases.
+    fn rank(&self, group: &Group<'_>) -> Option<(u8, Option<u32>)> {
+        let said = group.changes.iter().map(|change| self.said(change));
+        said.map(|said| (said.weight(), said.expected_missed)).max()
+    }
+
+    /// Whether a message is not to wait for the day's end: it tells of severe absence, or of a rule in high hurry.
+    fn is_urgent(&self, group: &Group<'_>) -> bool {
+        let is_urgent = |change: &&Checked| {
+            let is_worse = matches!(change.change, Change::Raised | Change::Escalated);
+            is_worse && (change.level == Level::Severe || self.severity(change) == Severity::High)
+        };
+        group.changes.iter().any(is_urgent)
     }
 
     /// The changes that are news, by case and receiver, in the order in which the cases come.
@@ -180,6 +213,13 @@ impl Applying<'_> {
             level: level_words(change.level).to_owned(),
             rule: title.map_or_else(|| raw.rule.clone(), |rule| rule.title.clone()),
             sentence: raw.sentence.clone(),
+            expected_missed: raw.evidence.as_ref().and_then(|evidence| expected_missed(evidence.foreseen?)),
         }
     }
+}
+
+/// Whole sessions still to be missed.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sessions of a year")]
+fn expected_missed(foreseen: proto::v1::Foreseen) -> Option<u32> {
+    Some(foreseen.missed?.value.clamp(0.0, 1_000.0).round() as u32)
 }

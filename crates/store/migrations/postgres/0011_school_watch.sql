@@ -19,3 +19,7 @@ CREATE TABLE school_alert (
     changed_at bigint NOT NULL
 );
 CREATE INDEX school_alert_open ON school_alert (urn) WHERE state > 1;
+
+-- Whether an import of history brought it: that says nothing of who sends registers now.
+ALTER TABLE register ADD COLUMN history smallint NOT NULL DEFAULT 0;
+CREATE INDEX register_session ON register (session, urn);

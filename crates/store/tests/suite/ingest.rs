@@ -41,7 +41,16 @@ async fn a_rotation_leaves_two_keys_and_a_revocation_none(backend: Backend) {
 }
 
 fn part(part: i32, revised_at: i64, id: &str) -> RegisterRow {
-    RegisterRow { urn: 900_001, session: 40_000, part, revised_at, id: id.to_owned(), received_at: 7, refused: 1 }
+    RegisterRow {
+        urn: 900_001,
+        session: 40_000,
+        part,
+        revised_at,
+        id: id.to_owned(),
+        received_at: 7,
+        refused: 1,
+        history: false,
+    }
 }
 
 async fn in_any_order_the_newest_revision_of_a_register_is_kept(backend: Backend) {

@@ -50,9 +50,16 @@ async fn who_was_heard_lately_and_of_a_session(backend: Backend) {
         id: format!("{urn}/{session}"),
         received_at: 1,
         refused: 0,
+        history: urn == 900_004,
     };
-    let rows =
-        [row(900_001, 100, 0), row(900_001, 102, 0), row(900_001, 102, 1), row(900_002, 101, 0), row(900_003, 50, 0)];
+    let rows = [
+        row(900_001, 100, 0),
+        row(900_001, 102, 0),
+        row(900_001, 102, 1),
+        row(900_002, 101, 0),
+        row(900_003, 50, 0),
+        row(900_004, 101, 0),
+    ];
     let mut tx = backend.store.begin().await.unwrap();
     register::upsert_many(&mut tx, &rows).await.unwrap();
     tx.commit().await.unwrap();

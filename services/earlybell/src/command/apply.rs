@@ -130,6 +130,16 @@ fn changes(before: Option<&Policy>, after: &Policy) -> Vec<String> {
     if before.calendars != after.calendars {
         lines.push("calendars: changed; every pupil is judged anew".to_owned());
     }
+    match (&before.watch, &after.watch) {
+        (None, Some(_)) => {
+            lines.push("silent_school: new; schools whose registers are missing are told from now on".to_owned());
+        }
+        (Some(_), None) => {
+            lines.push("silent_school: gone; nobody hears of schools whose registers are missing".to_owned());
+        }
+        (before, after) if before != after => lines.push("silent_school: changed".to_owned()),
+        _ => {}
+    }
     if before.model != after.model {
         let source = &after.model.parts().source;
         lines.push(format!("the forecast's numbers: changed; every pupil is judged anew ({source})"));

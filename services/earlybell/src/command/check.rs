@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::Args;
 use policy::{Files, Policy};
+use service::clock::Clock;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +18,15 @@ impl Check {
         let policy = load(&self.dir)?;
         let (rules, schools) = (policy.rules.rules().len(), policy.schools.len());
         let localities = policy.localities.len();
+        let today = Clock::wall().today();
+        let told =
+            policy.calendars.all().filter_map(|(school, calendar)| Some((school, *calendar.open_days().last()?)));
+        for (school, last) in told.filter(|(_, last)| *last < today) {
+            let whose = school.map_or_else(|| "the calendar".to_owned(), |urn| format!("the calendar of school {urn}"));
+            eprintln!(
+                "warning: authority.toml: {whose} ends on {last}; no school counts as silent after that: add this school year's terms"
+            );
+        }
         println!("{}: sound: {rules} rules, {schools} schools, {localities} localities", policy.authority);
         Ok(ExitCode::SUCCESS)
     }

@@ -109,7 +109,11 @@ impl<'a, R: Read> RegistersCsv<'a, R> {
 
     /// The next row; none at the end. An error ends the reading: the file itself cannot be read on.
     pub fn next_row(&mut self) -> Result<Option<Result<RegisterRow, RefusedRow>>, FileError> {
-        let Some(read) = self.rows.next()? else { return Ok(None) };
+        let read = self.rows.next().map_err(|error| match error {
+            FileError::Read { line, error } => FileError::Read { line: line + self.lines_before, error },
+            other => other,
+        });
+        let Some(read) = read? else { return Ok(None) };
         self.number += 1;
         let parsed = read.and_then(|()| self.parse());
         let refused = |rejected| {

@@ -37,6 +37,8 @@ struct Row<'a> {
     found: Vec<String>,
     lead: String,
     to_come: f64,
+    alerts: String,
+    a_week: String,
 }
 
 /// All rules together, whole percent.
@@ -72,7 +74,9 @@ fn page(summary: &Summary) -> Result<String, minijinja::Error> {
         found: all.map_or(0, |all| whole(fraction(last_found(all), all.persistent.max(1)))),
         to_come: all.map_or(0, |all| whole(all.absence_to_come.unwrap_or_default())),
     };
-    environment.get_template("report.html")?.render(context! { summary, status, tables, all })
+    environment
+        .get_template("report.html")?
+        .render(context! { summary, status, tables, all, beside => summary.beside() })
 }
 
 fn table(of: &[Worth]) -> Table<'_> {
@@ -91,6 +95,8 @@ fn table(of: &[Worth]) -> Table<'_> {
             found: worth.persistent_flagged_by.values().map(|found| percent(*found, worth.persistent)).collect(),
             lead: worth.lead_days.map_or_else(|| "-".to_owned(), |days| days.to_string()),
             to_come: worth.absence_to_come.unwrap_or_default(),
+            alerts: worth.alerts.map_or_else(|| "-".to_owned(), |alerts| alerts.to_string()),
+            a_week: worth.alerts_a_team_and_week.map_or_else(|| "-".to_owned(), |alerts| format!("{alerts:.1}")),
         }
     };
     Table {

@@ -166,13 +166,14 @@ impl fmt::Display for Summary {
             worth_table(f, phase, of_phase)?;
         }
         calibration_table(f, &self.calibration)?;
-        if let Some(compared) = &self.compared {
-            side_by_side(f, &self.worth, compared)?;
+        if let Some(beside) = self.beside() {
+            side_by_side(f, &beside)?;
         }
         f.write_str(
             "\nflagged: when a rule first had a level. persistent, severe: of these, ended the year so. found: of all who ended the year\n\
              persistently absent, flagged by the last school day before each holiday. lead: school days, the median, from the flag to the\n\
              session from which on the rate of the year stayed at 10% or more. to come: sessions missed after the flag, of all missed.\n\
+             alerts: raised or made graver, under the name of the first rule that shares one; a team, week: in a locality and school week.\n\
              chance: the probability of persistent absence on that evening, in tenths of the pupils, and the share that came true.\n",
         )
     }
@@ -195,30 +196,58 @@ fn calibration_table(f: &mut fmt::Formatter<'_>, evenings: &[Calibration]) -> fm
     Ok(())
 }
 
-/// What two sets of rules found, figure by figure: here and there.
-fn side_by_side(f: &mut fmt::Formatter<'_>, here: &[Worth], compared: &Compared) -> fmt::Result {
-    let of = |all: &[Worth], rule: Option<&str>| {
-        all.iter().find(|worth| worth.phase.is_none() && worth.rule.as_deref() == rule).map(Figures::of)
-    };
-    let all = here.iter().chain(&compared.worth).filter(|worth| worth.phase.is_none());
-    let mut rules: Vec<Option<&str>> = Vec::new();
-    for worth in all {
-        if !rules.contains(&worth.rule.as_deref()) {
-            rules.push(worth.rule.as_deref());
+/// What two sets of rules found, figure by figure.
+#[derive(Debug, Serialize)]
+pub(crate) struct Beside<'a> {
+    /// Whose figures stand second.
+    pub(crate) rules: &'a str,
+    pub(crate) titles: [&'static str; Figures::TITLES.len()],
+    pub(crate) rows: Vec<BesideRow<'a>>,
+}
+
+/// A rule's figures, here and there.
+#[derive(Debug, Serialize)]
+pub(crate) struct BesideRow<'a> {
+    pub(crate) rule: &'a str,
+    pub(crate) figures: Vec<[String; 2]>,
+}
+
+impl Summary {
+    /// This and what the other rules found, side by side, where there are any.
+    pub(crate) fn beside(&self) -> Option<Beside<'_>> {
+        let compared = self.compared.as_ref()?;
+        let of = |all: &[Worth], rule: Option<&str>| {
+            let of_rule = all.iter().find(|worth| worth.phase.is_none() && worth.rule.as_deref() == rule);
+            of_rule.map(Figures::of).unwrap_or_default()
+        };
+        let mut rules: Vec<Option<&str>> = Vec::new();
+        for worth in self.worth.iter().chain(&compared.worth).filter(|worth| worth.phase.is_none()) {
+            if !rules.contains(&worth.rule.as_deref()) {
+                rules.push(worth.rule.as_deref());
+            }
         }
+        let row = |rule: Option<&'_ str>| {
+            let (here, there) = (of(&self.worth, rule), of(&compared.worth, rule));
+            here.0.into_iter().zip(there.0).map(|(here, there)| [here, there]).collect()
+        };
+        let rows = rules.into_iter().map(|rule| BesideRow { rule: name(rule), figures: row(rule) }).collect();
+        Some(Beside { rules: &compared.rules, titles: Figures::TITLES, rows })
     }
-    let width = rules.iter().map(|rule| name(*rule).chars().count()).max().unwrap_or(0);
-    writeln!(f, "\nhere | by {}", compared.rules)?;
+}
+
+/// What two sets of rules found: here and there.
+fn side_by_side(f: &mut fmt::Formatter<'_>, beside: &Beside<'_>) -> fmt::Result {
+    let width = beside.rows.iter().map(|row| row.rule.chars().count()).max().unwrap_or(0);
+    writeln!(f, "\nhere | by {}", beside.rules)?;
     write!(f, "{:width$}", "")?;
-    for title in Figures::TITLES {
-        write!(f, "  {title:>13}")?;
+    for title in beside.titles {
+        write!(f, "  {title:>15}")?;
     }
     writeln!(f)?;
-    for rule in rules {
-        write!(f, "{:width$}", name(rule))?;
-        let (here, there) = (of(here, rule).unwrap_or_default(), of(&compared.worth, rule).unwrap_or_default());
-        for (here, there) in here.0.iter().zip(&there.0) {
-            write!(f, "  {:>13}", format!("{here} | {there}"))?;
+    for BesideRow { rule, figures } in &beside.rows {
+        write!(f, "{rule:width$}")?;
+        for [here, there] in figures {
+            write!(f, "  {:>15}", format!("{here} | {there}"))?;
         }
         writeln!(f)?;
     }
@@ -226,7 +255,7 @@ fn side_by_side(f: &mut fmt::Formatter<'_>, here: &[Worth], compared: &Compared)
 }
 
 /// What is told of a rule's worth, beside whom it found by when.
-struct Figures([String; 6]);
+struct Figures([String; 8]);
 
 impl Default for Figures {
     fn default() -> Self {
@@ -235,12 +264,14 @@ impl Default for Figures {
 }
 
 impl Figures {
-    const TITLES: [&str; 6] = ["flagged", "persistent", "severe", "found", "lead", "to come"];
+    const TITLES: [&str; 8] = ["flagged", "persistent", "severe", "found", "lead", "to come", "alerts", "a team, week"];
 
     fn of(worth: &Worth) -> Self {
         let lead = worth.lead_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
         let to_come = worth.absence_to_come.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", share * 100.0));
         let found = worth.persistent_flagged_by.values().next_back().copied().unwrap_or(0);
+        let alerts = worth.alerts.map_or_else(|| "-".to_owned(), |alerts| alerts.to_string());
+        let a_week = worth.alerts_a_team_and_week.map_or_else(|| "-".to_owned(), |alerts| format!("{alerts:.1}"));
         Self([
             share(worth.flagged, worth.pupils),
             share(worth.flagged_persistent, worth.flagged),
@@ -248,6 +279,8 @@ impl Figures {
             share(found, worth.persistent),
             lead,
             to_come,
+            alerts,
+            a_week,
         ])
     }
 }
@@ -271,14 +304,14 @@ fn worth_table(f: &mut fmt::Formatter<'_>, title: &str, rows: &[&Worth]) -> fmt:
     for end in ends {
         write!(f, "  {:>11}", format!("found {}", end.get(5..).unwrap_or_default()))?;
     }
-    writeln!(f, "  {:>5}  {:>7}", "lead", "to come")?;
+    writeln!(f, "  {:>5}  {:>7}  {:>7}  {:>12}", "lead", "to come", "alerts", "a team, week")?;
     for worth in rows {
-        let Figures([flagged, persistent, severe, _, lead, to_come]) = Figures::of(worth);
+        let Figures([flagged, persistent, severe, _, lead, to_come, alerts, a_week]) = Figures::of(worth);
         write!(f, "{:width$}  {flagged:>8}  {persistent:>10}  {severe:>6}", name(worth.rule.as_deref()))?;
         for found in worth.persistent_flagged_by.values() {
             write!(f, "  {:>11}", share(*found, worth.persistent))?;
         }
-        writeln!(f, "  {lead:>5}  {to_come:>7}")?;
+        writeln!(f, "  {lead:>5}  {to_come:>7}  {alerts:>7}  {a_week:>12}")?;
     }
     Ok(())
 }

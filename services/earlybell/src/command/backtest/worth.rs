@@ -21,6 +21,10 @@ pub(crate) struct Worth {
     /// The school's phase, where a policy tells it; none for all.
     pub(crate) phase: Option<String>,
     pub(crate) pupils: usize,
+    /// Alerts raised or made graver; none of a rule that shares another's alert.
+    pub(crate) alerts: Option<usize>,
+    /// The same, a school week and team: a locality with a pupil among these, or all together where no policy names localities.
+    pub(crate) alerts_a_team_and_week: Option<f64>,
     pub(crate) flagged: usize,
     /// Of those flagged: ended the year with a rate of 10% or more, and of 50% or more.
     pub(crate) flagged_persistent: usize,
@@ -50,13 +54,36 @@ pub(crate) fn of(judged: &Judged, rules: Rules<'_>) -> Vec<Worth> {
         let of_rules = rules.rules.rules().iter().enumerate().map(|(place, rule)| Some((place, rule.id.text())));
         std::iter::once(None).chain(of_rules)
     };
+    let weeks = judged.days.iter().map(|day| day.monday()).collect::<BTreeSet<_>>().len();
     let figures = phases.flat_map(|wanted| {
         let pupils: Vec<&Pupil> =
             judged.pupils.iter().filter(|pupil| wanted.is_none() || phase(pupil) == wanted).collect();
+        let locality = |pupil: &&Pupil| rules.policy?.locality_of(pupil.home.as_deref(), pupil.outcome.school);
+        let teams = pupils.iter().map(locality).collect::<BTreeSet<_>>().len();
         let (days, ends) = (&judged.days, &ends);
-        names().map(move |rule| worth(&pupils, (rule, wanted), days, ends)).collect::<Vec<_>>()
+        let of_rule = |rule: Option<(usize, &str)>| {
+            let alerts = match rule {
+                Some((_, name)) if rules.rules.alerts().iter().all(|alert| alert.id.text() != name) => None,
+                rule => Some(alerts(&pupils, rule.map(|(_, name)| name))),
+            };
+            let a_week = alerts.map(|alerts| a_team_and_week(alerts, teams * weeks));
+            Worth { alerts, alerts_a_team_and_week: a_week, ..worth(&pupils, (rule, wanted), days, ends) }
+        };
+        names().map(of_rule).collect::<Vec<_>>()
     });
     figures.collect()
+}
+
+/// Alerts raised or made graver, of a name or all.
+fn alerts(pupils: &[&Pupil], name: Option<&str>) -> usize {
+    let changes = pupils.iter().flat_map(|pupil| &pupil.outcome.changes);
+    let is_news = |change| matches!(change, Change::Raised | Change::Escalated);
+    changes.filter(|line| is_news(line.difference.change) && name.is_none_or(|name| line.rule.text() == name)).count()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "alerts of a year are far below 2^52")]
+fn a_team_and_week(alerts: usize, teams_and_weeks: usize) -> f64 {
+    (alerts as f64 / teams_and_weeks.max(1) as f64 * 10.0).round() / 10.0
 }
 
 /// The last school days before holidays, and the last of all.
@@ -98,6 +125,8 @@ fn worth(pupils: &[&Pupil], (rule, phase): (Option<(usize, &str)>, Option<&str>)
         rule: rule.map(|(_, name)| name.to_owned()),
         phase: phase.map(str::to_owned),
         pupils: pupils.len(),
+        alerts: None,
+        alerts_a_team_and_week: None,
         flagged: flags.len(),
         flagged_persistent: flags.iter().filter(|(pupil, _)| persistent(pupil)).count(),
         flagged_severe: flags.iter().filter(|(pupil, _)| severe(pupil)).count(),
