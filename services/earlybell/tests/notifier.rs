@@ -364,3 +364,39 @@ async fn one_child_is_one_message_and_a_storm_is_one_for_all() {
     assert_eq!(left, 0, "the message that was sent keeps nothing of it");
     assert_eq!(installation.number("SELECT COUNT(*) FROM delivery WHERE case_id IS NULL").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn above_a_days_budget_the_rest_is_one_message_ranked_and_severe_absence_does_not_wait() {
+    let hook = Hook::start().await;
+    let (installation, _) = Installation::notifying(&[("hook", hook.receiver("hook", ""))]).await;
+    let path = installation.folder.path().join("authority.toml");
+    let text = fs::read_to_string(&path).unwrap().replace("storm = 0", "storm = 0\nbudget = 1");
+    fs::write(&path, text).unwrap();
+    installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
+    let producer = installation.producer();
+    let _process = installation.service("notifier", None);
+    let expected = |pupil, missed: f64| {
+        let range = v1::Range { value: missed, low: missed, high: missed };
+        let foreseen = v1::Foreseen { missed: Some(range), ..Default::default() };
+        let change = change(pupil, 1);
+        let evidence = v1::Evidence { foreseen: Some(foreseen), ..change.evidence.unwrap() };
+        v1::AlertChange { evidence: Some(evidence), ..change }
+    };
+    let severe = |pupil| v1::AlertChange { level: 3, ..change(pupil, 1) };
+    produce(&producer, 0, vec![expected(0, 10.0), severe(1), expected(2, 64.0), severe(3)]).await;
+    let gathered = "SELECT COUNT(*) FROM delivery WHERE state = 'gathered'";
+    installation.until(gathered, 2).await;
+    installation.until(TO_HOOK, 2).await;
+    let at_once = hook.got("hook");
+    let level = |got: &hook::Got| got.body()["data"]["changes"][0]["level"].clone();
+    assert!(at_once.iter().all(|got| level(got) == "severe absence"));
+    let half_past = "SELECT COUNT(*) FROM delivery WHERE state = 'gathered' AND next_at % 3600000000 = 1800000000";
+    assert_eq!(installation.number(half_past).await, 2, "until half past four");
+    the_hour_passes(&installation).await;
+    installation.until(gathered, 0).await;
+    installation.until(TO_HOOK, 4).await;
+    let digest = hook.got("hook").iter().map(hook::Got::body).find(|body| body["type"] == "alerts.gathered").unwrap();
+    let cases = digest["data"]["cases"].as_array().unwrap();
+    let missed: Vec<_> = cases.iter().map(|case| case["changes"][0]["expected_missed"].as_u64().unwrap()).collect();
+    assert_eq!((missed, &digest["data"]["within"]), (vec![64, 10], &"a day".into()));
+}
