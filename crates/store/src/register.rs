@@ -62,14 +62,13 @@ pub async fn list(store: &Store, urn: i32, from: i32, to: i32) -> Result<Vec<Reg
     Ok(rows.into_iter().map(decode).collect())
 }
 
-/// The schools that sent a register of a session from `from` to `session` themselves, and whether of each any of `session` is there; in
-/// order.
+/// The schools that sent a register of a session from `from` to `session` themselves, and when of each the newest of `session` was
+/// received, where there is any; in order.
 ///
 /// # Errors
 /// As the database answers.
-pub async fn heard(store: &Store, from: i32, session: i32) -> Result<Vec<(i32, bool)>, StoreError> {
-    let rows = on_pool!(store, "register.heard", fetch_all, sqlx::query_as::<_, (i32, i32)>(HEARD), from, session)?;
-    Ok(rows.into_iter().map(|(urn, came)| (urn, came > 0)).collect())
+pub async fn heard(store: &Store, from: i32, session: i32) -> Result<Vec<(i32, Option<i64>)>, StoreError> {
+    on_pool!(store, "register.heard", fetch_all, sqlx::query_as::<_, (i32, Option<i64>)>(HEARD), from, session)
 }
 
 type Row = (i32, i32, i32, i64, String, i64, i32, i16);
@@ -88,7 +87,7 @@ WHERE excluded.revised_at > register.revised_at
     OR (excluded.revised_at = register.revised_at AND excluded.id > register.id)";
 
 const HEARD: &str = "
-SELECT urn, CAST(MAX(CASE WHEN session = $2 THEN 1 ELSE 0 END) AS integer) FROM register
+SELECT urn, MAX(CASE WHEN session = $2 THEN received_at END) FROM register
 WHERE session BETWEEN $1 AND $2 GROUP BY urn HAVING MIN(history) = 0 ORDER BY urn";
 
 const LIST: &str = "

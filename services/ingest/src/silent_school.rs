@@ -35,6 +35,8 @@ const LOOK_AGAIN: i64 = 30_000_000;
 const A_DAY: i64 = 86_400_000_000;
 /// How long schools may take to send again what they were refused.
 const SENT_AGAIN: i64 = 300_000_000;
+/// How long a register may be on its way to Kafka.
+const ON_ITS_WAY: i64 = 15_000_000;
 /// The changes of one outbox row: a message stays far below a broker's limit of 1 MiB.
 const CHANGES_A_ROW: usize = 500;
 /// Rows relayed at once.
@@ -60,6 +62,8 @@ pub(crate) struct Watching {
 #[derive(Debug)]
 struct Waits {
     due: Session,
+    /// Since when, by the wall.
+    since: i64,
     registers: Vec<Ends>,
     /// Once the registers are passed on.
     events: Option<Ends>,
@@ -70,6 +74,16 @@ struct Waits {
 struct Ends {
     topic: String,
     offsets: Vec<i64>,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    due: Session,
+    /// Whether nobody has looked at this session yet: then at all schools, else at those that are silent.
+    is_new: bool,
+    /// What was received before this moment is in the records.
+    since: i64,
 }
 
 /// A change that a look has found.
@@ -108,7 +122,8 @@ impl Partition {
         if !(is_new || is_again) || can_wait || !self.is_counted(&in_force, due).await? {
             return Ok(());
         }
-        let found = self.look(&in_force, watch, due, is_new).await?;
+        let since = self.watching.waits.as_ref().map_or(now, |waits| waits.since);
+        let found = self.look(&in_force, watch, Look { due, is_new, since }).await?;
         if !found.is_empty() {
             self.put(&in_force, &found).await?;
             self.relay_schools().await?;
@@ -120,10 +135,13 @@ impl Partition {
     /// Whether all that was accepted when it was first asked is in the records. Kafka being away is an answer too: not now.
     async fn is_counted(&mut self, in_force: &InForce, due: Session) -> Result<bool, WorkError> {
         let shared = Arc::clone(&self.shared);
+        // A register is stamped before Kafka has it.
+        let on_its_way = if shared.clock.mode() == Mode::Wall { ON_ITS_WAY } else { 0 };
+        let since = shared.clock.wall_now().micros() - on_its_way;
         let mut waits = match self.watching.waits.take().filter(|waits| waits.due == due) {
             Some(waits) => waits,
             None => match accepted(&shared, in_force).await {
-                Ok(registers) => Waits { due, registers, events: None },
+                Ok(registers) => Waits { due, since, registers, events: None },
                 Err(error) => return Ok(self.cannot_be_told(&error)),
             },
         };
@@ -153,15 +171,14 @@ impl Partition {
         &mut self,
         in_force: &InForce,
         watch: &Watch,
-        due: Session,
-        is_new: bool,
+        Look { due, is_new, since }: Look,
     ) -> Result<Vec<Found>, WorkError> {
         let shared = Arc::clone(&self.shared);
         let standings = standings(&shared).await.map_err(work_error)?;
         let is_silent = |urn: &Urn| standings.get(urn).is_some_and(|standing| standing.state != State::Heard);
         let schools = in_force.policy.schools.keys().chain(standings.keys()).copied().collect::<BTreeSet<_>>();
         // Most schools keep one calendar: what has come of a session is asked once.
-        let mut heard: BTreeMap<Due, BTreeMap<i32, bool>> = BTreeMap::new();
+        let mut heard: BTreeMap<Due, BTreeMap<i32, Option<i64>>> = BTreeMap::new();
         let (mut found, mut counts) = (Vec::new(), BTreeMap::new());
         for urn in schools.into_iter().filter(|urn| is_new || is_silent(urn)) {
             let of_school = Watch::of_school(due, in_force.policy.calendars.of(urn));
@@ -179,11 +196,16 @@ impl Partition {
                 _ if in_force.policy.school_on(urn, session.day()).is_none() => (State::Heard, Came::default()),
                 // It does not send registers, or not yet.
                 None if !is_silent(&urn) => continue,
-                Some(true) => {
+                // It came a moment ago: the records may not hold it yet.
+                Some(Some(received_at)) if *received_at >= since => {
+                    *counts.entry(standing.map_or(State::Heard, |standing| standing.state)).or_insert(0) += 1;
+                    continue;
+                }
+                Some(Some(_)) => {
                     let came = came(&shared, urn, session).await.map_err(work_error)?;
                     (watch.state(came), came)
                 }
-                Some(false) | None => (State::Silent, Came::default()),
+                Some(None) | None => (State::Silent, Came::default()),
             };
             // A silence that has lasted is over with two sessions: who never sends afternoons is one silence, not one a day.
             if let (State::Heard, Some(standing), Some(before)) = (state, standing, before)

@@ -63,7 +63,7 @@ async fn who_was_heard_lately_and_of_a_session(backend: Backend) {
     let mut tx = backend.store.begin().await.unwrap();
     register::upsert_many(&mut tx, &rows).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(register::heard(&backend.store, 90, 102).await.unwrap(), [(900_001, true), (900_002, false)]);
+    assert_eq!(register::heard(&backend.store, 90, 102).await.unwrap(), [(900_001, Some(1)), (900_002, None)]);
 }
 
 on_both!(
