@@ -151,7 +151,10 @@ async fn alerts(world: &World, tally: &mut Tally) {
     let mut ids: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     for got in world.hook.got("hook") {
-        for said in got.body()["data"]["changes"].as_array().unwrap() {
+        let data = &got.body()["data"];
+        // Schools that a fault has made late are told too.
+        let said = data["changes"].as_array().or(data["schools"].as_array());
+        for said in said.unwrap() {
             let (alert, version) = (said["alert"].as_str().unwrap().to_owned(), said["version"].as_u64().unwrap());
             let newest = last.entry(alert.clone()).or_default();
             *newest = (*newest).max(version);
