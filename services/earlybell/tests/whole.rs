@@ -44,6 +44,10 @@ async fn post(ingest: &Ingest, key: &str, sending: &Sending) {
     .unwrap();
 }
 
+/// Changes of children that were told: the schools that a kill has made late are told too.
+const TOLD: &str = "SELECT COUNT(*) FROM told JOIN delivery USING (message_id) JOIN alert USING (alert_id) \
+                    WHERE delivery.state = 'delivered'";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_the_register_to_the_message_nothing_is_lost_or_doubled_whatever_is_killed() {
     let installation = Installation::start(2).await;
@@ -92,11 +96,8 @@ async fn from_the_register_to_the_message_nothing_is_lost_or_doubled_whatever_is
     .unwrap();
     let changes: usize = installation.sent().await.values().map(std::collections::BTreeMap::len).sum();
     let delivered = store::delivery::list(&store, "delivered", 0, 10_000).await.unwrap();
-    // Of children: the schools that a kill has made late are told too.
-    let told = "SELECT COUNT(*) FROM told JOIN delivery USING (message_id) JOIN alert USING (alert_id) \
-                WHERE delivery.state = 'delivered'";
     let mut connection = PgConnection::connect(&installation.database).await.unwrap();
-    let told: i64 = sqlx::query_scalar(told).fetch_one(&mut connection).await.unwrap();
+    let told: i64 = sqlx::query_scalar(TOLD).fetch_one(&mut connection).await.unwrap();
     assert_eq!(usize::try_from(told), Ok(changes), "each change is in one message");
     let files: Vec<String> = fs::read_dir(folder.join("messages"))
         .unwrap()
