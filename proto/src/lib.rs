@@ -3,6 +3,7 @@
 //! Takes and gives bytes. What does not decode is an error that says which part: nothing is guessed, nothing defaults.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod alert;
 mod enrolment;
 mod event;
 mod record;

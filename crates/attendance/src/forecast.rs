@@ -15,8 +15,8 @@ mod model;
 mod outlook;
 mod regression;
 
-pub use child::{Foreseen, foresee};
-pub(crate) use child::{Foresight, rest, whole};
+pub use child::{Foreseen, foresee, whole};
+pub(crate) use child::{Foresight, rest};
 pub use fit::{Child, Steps, fit};
 pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage};
 pub use outlook::{Ahead, Interval, Limit, Outlook};

@@ -1,7 +1,8 @@
 //! The outbox: alert changes that are committed and not yet known to be on Kafka, a row a batch.
 //!
-//! Owner: rules, the owner of the partition; of [`SCHOOLS`] ingest, the owner of the first partition of registers. A row's number is given under the position row, so number order is commit order; rows
-//! are relayed in that order and deleted, after the ack, within the owner's next transaction.
+//! Owner: rules, the owner of the partition; of [`SCHOOLS`] ingest, the owner of the first partition of registers. A row's number is
+//! given under the position row, so number order is commit order; rows are relayed in that order and deleted after the ack, in a
+//! transaction of the owner's.
 
 use crate::{Store, StoreError, Tx};
 

@@ -16,7 +16,6 @@ use harness::registers::{Sending, produce};
 use hook::Hook;
 use proto::Event;
 use sqlx::{Connection, PgConnection};
-use std::fs;
 use std::time::Duration;
 use transport::{Outgoing, Producer};
 
@@ -78,14 +77,7 @@ impl World {
     async fn start() -> Self {
         let installation = Installation::start(1).await;
         let hook = Hook::start().await;
-        let port =
-            installation.notify(0, &[("north", hook.receiver("north", "")), ("east", hook.receiver("east", ""))]);
-        let path = installation.folder.path().join("authority.toml");
-        let routes = ["North", "East"]
-            .map(|locality| format!("[[route]]\nlocalities = [{locality:?}]\nto = [{:?}]\n", locality.to_lowercase()));
-        let text = fs::read_to_string(&path).unwrap() + &routes.concat();
-        fs::write(&path, text).unwrap();
-        installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
+        let port = installation.notify_localities(&hook);
         let (producer, store) = (installation.producer(), installation.store().await);
         Self { installation, hook, producer, store, port }
     }

@@ -18,7 +18,6 @@ use harness::registers::Sending;
 use hook::Hook;
 use http::{Ingest, json};
 use proto::Event;
-use std::fs;
 use std::time::Duration;
 use transport::Outgoing;
 
@@ -76,13 +75,7 @@ impl World {
     async fn start() -> Self {
         let installation = Installation::start(1).await;
         let hook = Hook::start().await;
-        let port =
-            installation.notify(0, &[("north", hook.receiver("north", "")), ("east", hook.receiver("east", ""))]);
-        let path = installation.folder.path().join("authority.toml");
-        let routes = ["North", "East"]
-            .map(|locality| format!("[[route]]\nlocalities = [{locality:?}]\nto = [{:?}]\n", locality.to_lowercase()));
-        fs::write(&path, fs::read_to_string(&path).unwrap() + &routes.concat()).unwrap();
-        installation.run(&["apply", installation.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
+        let port = installation.notify_localities(&hook);
         let urns = SCHOOLS.map(|urn| ["--urn".to_owned(), urn.to_string()]).concat();
         let named = ["--name".to_owned(), "all".to_owned()];
         let arguments: Vec<&str> = named.iter().chain(&urns).map(String::as_str).collect();

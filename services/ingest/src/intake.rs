@@ -4,6 +4,7 @@
 use crate::accept::{Accepted, Moment, RawRegister, accept_from, check_locality};
 use crate::parse::json::{JsonRegister, one_or_many};
 use crate::reason::{Reason, Rejected};
+use crate::roll::row_urn;
 use crate::validate::Admission;
 use attendance::enrolment::Field;
 use attendance::{Session, Urn};
@@ -192,7 +193,7 @@ fn registers(message: &Message) -> Result<Vec<RawRegister>, Rejected> {
 fn row(accepted: &Accepted, id: Uuid, origin: Origin) -> RegisterRow {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     RegisterRow {
-        urn: i32::try_from(accepted.school.number()).unwrap_or(i32::MAX),
+        urn: row_urn(accepted.school),
         session: accepted.session.number(),
         part: i32::try_from(accepted.part).unwrap_or(i32::MAX),
         revised_at: accepted.revised_at.micros(),

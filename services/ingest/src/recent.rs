@@ -2,6 +2,7 @@
 //! without writing. What a school has just sent is in it as soon as it is cut into events.
 
 use crate::partition::Shared;
+use crate::roll::row_urn;
 use attendance::record::YearRecord;
 use attendance::{SchoolYear, Upn, Urn};
 use proto::Event;
@@ -33,7 +34,7 @@ impl Recent {
         };
         let starts: Vec<(u32, i64)> = (0..shared.partitions).map(start).collect();
         let mut recent = Self { records: BTreeMap::new(), is_whole: false };
-        let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
+        let urn = row_urn(school);
         for year in years {
             for (upn, body) in pupil_school::records(&shared.store, urn, year.first_calendar_year()).await? {
                 let upn = u64::try_from(upn).ok().and_then(Upn::from_number);

@@ -36,7 +36,7 @@ impl Roll {
 
     /// Reads it; a stored row that does not decode is passed over: rules holds its pupil and says so.
     pub(crate) async fn read(store: &Store, school: Urn) -> Result<Self, StoreError> {
-        let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
+        let urn = row_urn(school);
         let mut roll = Self::default();
         for (upn, body) in pupil_school::enrolments(store, urn).await? {
             let upn = u64::try_from(upn).ok().and_then(Upn::from_number);
@@ -78,4 +78,9 @@ impl Rolls {
         remembered.insert(school, (now, Arc::clone(&roll)));
         Ok(roll)
     }
+}
+
+/// A URN as the tables hold it: six digits always fit.
+pub(crate) fn row_urn(school: Urn) -> i32 {
+    i32::try_from(school.number()).unwrap_or(i32::MAX)
 }

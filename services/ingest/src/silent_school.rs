@@ -8,7 +8,7 @@
 
 use crate::feed::Feed;
 use crate::partition::{Partition, Shared, work_error};
-use crate::roll::Roll;
+use crate::roll::{Roll, row_urn};
 use attendance::alert::Change;
 use attendance::silence::{Came, Due, Standing, State, Watch};
 use attendance::{Session, Upn, Urn};
@@ -420,23 +420,12 @@ fn change(found: &Found, in_force: &InForce, namespace: &Uuid) -> v1::SchoolChan
     let Found { urn, session, change, standing, came, sentence } = found;
     // What it is about, so that a change that is decided again bears the same id.
     let about = format!("school/{urn}/{}", standing.episode);
-    let state = match standing.state {
-        State::Heard => v1::SchoolState::Heard,
-        State::Incomplete => v1::SchoolState::Incomplete,
-        State::Silent => v1::SchoolState::Silent,
-    };
-    let change = match change {
-        Change::Raised => v1::Change::Raised,
-        Change::Escalated => v1::Change::Escalated,
-        Change::Reduced => v1::Change::Reduced,
-        _ => v1::Change::Cleared,
-    };
     v1::SchoolChange {
         alert_id: Uuid::new_v5(namespace, about.as_bytes()).as_bytes().to_vec(),
         version: standing.version,
         school_urn: urn.number(),
-        change: change.into(),
-        state: state.into(),
+        change: v1::Change::from(*change).into(),
+        state: standing.state.number().into(),
         since: standing.since.number(),
         session: session.number(),
         on_roll: came.on_roll,
@@ -448,8 +437,4 @@ fn change(found: &Found, in_force: &InForce, namespace: &Uuid) -> v1::SchoolChan
 
 fn school(urn: i32) -> Option<Urn> {
     u32::try_from(urn).ok().and_then(|urn| Urn::new(urn).ok())
-}
-
-fn row_urn(urn: Urn) -> i32 {
-    i32::try_from(urn.number()).unwrap_or(i32::MAX)
 }

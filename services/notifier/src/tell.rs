@@ -11,6 +11,7 @@ use crate::news::{self, News};
 use crate::storm::Span;
 use attendance::Session;
 use attendance::alert::Change;
+use attendance::forecast::whole;
 use attendance::rule::{Level, RuleId, Severity};
 use policy::routes::RuleChanges;
 use routing::Facts;
@@ -213,13 +214,7 @@ impl Applying<'_> {
             level: level_words(change.level).to_owned(),
             rule: title.map_or_else(|| raw.rule.clone(), |rule| rule.title.clone()),
             sentence: raw.sentence.clone(),
-            expected_missed: raw.evidence.as_ref().and_then(|evidence| expected_missed(evidence.foreseen?)),
+            expected_missed: raw.evidence.as_ref().and_then(|evidence| Some(whole(evidence.foreseen?.missed?.value))),
         }
     }
-}
-
-/// Whole sessions still to be missed.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sessions of a year")]
-fn expected_missed(foreseen: proto::v1::Foreseen) -> Option<u32> {
-    Some(foreseen.missed?.value.clamp(0.0, 1_000.0).round() as u32)
 }

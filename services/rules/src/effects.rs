@@ -114,7 +114,7 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         rule: rule.text().to_owned(),
         school_year: i32::from(first),
         episode,
-        change: change_number(difference.change).into(),
+        change: v1::Change::from(difference.change).into(),
         level: difference.level.number().into(),
         since: published.since.number(),
         as_of: moment.as_of.number(),
@@ -134,18 +134,6 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
     let place = place::of(&pupil.roster, day);
     let published = PublishedAlert { year, rule, alert, published, place };
     Decided { upn, published, as_of: moment.as_of, message }
-}
-
-fn change_number(change: Change) -> v1::Change {
-    match change {
-        Change::Raised => v1::Change::Raised,
-        Change::Escalated => v1::Change::Escalated,
-        Change::Reduced => v1::Change::Reduced,
-        Change::Cleared => v1::Change::Cleared,
-        Change::Withdrawn => v1::Change::Withdrawn,
-        Change::YearEnded => v1::Change::YearEnded,
-        Change::Moved => v1::Change::Moved,
-    }
 }
 
 fn raw_evidence(evidence: &Evidence) -> v1::Evidence {

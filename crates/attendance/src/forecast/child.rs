@@ -115,6 +115,6 @@ pub fn foresee(history: &History<'_>, standard: Standard<'_>) -> Option<Foreseen
     clippy::cast_sign_loss,
     reason = "a number of sessions of a year, not below nought"
 )]
-pub(crate) fn whole(sessions: f64) -> u32 {
+pub fn whole(sessions: f64) -> u32 {
     libm::round(sessions.clamp(0.0, 1_000.0)) as u32
 }

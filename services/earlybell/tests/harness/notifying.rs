@@ -1,7 +1,7 @@
 //! What tests of the notifier share: invented alert changes on Kafka, a policy with receivers, questions to the tables.
 
 use crate::harness::Installation;
-use crate::hook::KEY;
+use crate::hook::{Hook, KEY};
 use prost::Message;
 use proto::v1;
 use sqlx::{Connection, PgConnection};
@@ -90,6 +90,17 @@ impl Installation {
         }
         fs::write(folder.join("authority.toml"), text).unwrap();
         self.run(&["apply", folder.to_str().unwrap(), "--yes", "--by", "test"]);
+        port
+    }
+
+    /// From now on each locality's team, North's and East's, has its own path of the hook; gives a port for readers.
+    pub(crate) fn notify_localities(&self, hook: &Hook) -> u16 {
+        let port = self.notify(0, &[("north", hook.receiver("north", "")), ("east", hook.receiver("east", ""))]);
+        let path = self.folder.path().join("authority.toml");
+        let routes = ["North", "East"]
+            .map(|locality| format!("[[route]]\nlocalities = [{locality:?}]\nto = [{:?}]\n", locality.to_lowercase()));
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &routes.concat()).unwrap();
+        self.run(&["apply", self.folder.path().to_str().unwrap(), "--yes", "--by", "test"]);
         port
     }
 

@@ -6,7 +6,7 @@ use crate::http::access::Access;
 use crate::http::problem::Problem;
 use crate::partition::Shared;
 use crate::recent::Recent;
-use crate::roll::Roll;
+use crate::roll::{Roll, row_urn};
 use attendance::{Day, Half, SchoolYear, Session, Timestamp, Urn};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -61,7 +61,7 @@ pub(crate) async fn list(shared: &Shared, access: &Access, query: &HashMap<Strin
 /// Each session received; and whether the newest marks are counted too.
 async fn registers(shared: &Shared, school: Urn, from: Day, to: Day) -> Result<(Vec<Value>, bool), StoreError> {
     let store = &shared.store;
-    let urn = i32::try_from(school.number()).unwrap_or(i32::MAX);
+    let urn = row_urn(school);
     let (first, last) = (Session::new(from, Half::Am).number(), Session::new(to, Half::Pm).number());
     let mut sessions: BTreeMap<Session, Vec<RegisterRow>> = BTreeMap::new();
     for row in register::list(store, urn, first, last).await? {

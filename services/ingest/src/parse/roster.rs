@@ -2,6 +2,7 @@
 //! one takes the value back. Names and birth dates come out apart from the rest: they never travel with it.
 
 use crate::reason::{Reason, Rejected};
+use crate::roll::row_urn;
 use attendance::enrolment::{Field, Groups, Kind, RosterEntry, YearGroup};
 use attendance::{Day, Timestamp, Upn, Urn};
 use std::borrow::Cow;
@@ -61,7 +62,7 @@ impl RosterLine {
         }
         Some(PersonRow {
             upn: i64::try_from(self.upn.number()).unwrap_or(i64::MAX),
-            urn: i32::try_from(self.entry.school.number()).unwrap_or(i32::MAX),
+            urn: row_urn(self.entry.school),
             given_name,
             family_name,
             birth_date,
