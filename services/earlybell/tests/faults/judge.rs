@@ -3,13 +3,13 @@
 //! record has one that nobody sent, or counts it twice. An alert change is lost where it is wanted and not published, published and
 //! not applied, applied and not told; doubled where it is there and not wanted, or was told under two ids.
 
-use crate::harness::checker::{ALERTS, EVENTS, stored};
+use crate::harness::checker::{ALERTS, EVENTS, stored, stored_rows};
 use crate::harness::registers::expected;
 use crate::world::{REGISTERS, World};
 use attendance::mark::Revision;
 use attendance::{Session, Upn, Urn};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{casework, delivery, outbox, position, published};
+use store::{casework, delivery, outbox, policy_set, position, published};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -51,9 +51,16 @@ impl Tally {
     }
 }
 
-/// Whether nothing is on its way: positions at the topics' ends, every record written, no outbox, nothing owed.
+/// Whether nothing is on its way: all are judged by the rules in force, positions at the topics' ends, every record written, no outbox,
+/// nothing owed.
 pub(crate) async fn settled(world: &World) -> Result<(), String> {
     let store = &world.store;
+    let in_force = policy_set::version(store).await.map_err(|error| error.to_string())?.unwrap_or(0);
+    let rows = stored_rows(store, world.installation.partitions).await.map_err(|error| error.to_string())?;
+    let older = rows.iter().filter(|row| row.judged_with != in_force).count();
+    if older > 0 {
+        return Err(format!("{older} pupils are not yet judged by rule set {in_force}"));
+    }
     for topic in [REGISTERS, EVENTS, ALERTS] {
         let ends = world.installation.ends(topic).await?;
         for (part, high) in ends {

@@ -11,7 +11,8 @@ use proto::{Event, v1};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Store, outbox, position, published, record};
+use store::record::{self, RecordRow};
+use store::{Store, StoreError, outbox, position, published};
 use transport::{Admin, Connection};
 
 pub(crate) const EVENTS: &str = "attendance.events.v1";
@@ -164,16 +165,22 @@ impl Installation {
 
 /// The stored records of the school year.
 pub(crate) async fn stored(store: &Store, partitions: u32) -> BTreeMap<Upn, YearRecord> {
-    let mut records = BTreeMap::new();
+    let decoded = |row: RecordRow| {
+        let upn = Upn::from_number(u64::try_from(row.upn).unwrap()).unwrap();
+        (upn, proto::year_from_bytes(YEAR, &row.body).unwrap())
+    };
+    stored_rows(store, partitions).await.unwrap().into_iter().map(decoded).collect()
+}
+
+/// The same as the table holds them.
+pub(crate) async fn stored_rows(store: &Store, partitions: u32) -> Result<Vec<RecordRow>, StoreError> {
+    let mut stored = Vec::new();
     for part in 0..partitions {
         let years = [YEAR.first_calendar_year()];
         let mut pages = record::load_partition(store, i32::try_from(part).unwrap(), &years);
-        while let Some(rows) = pages.next().await.unwrap() {
-            for row in rows {
-                let upn = Upn::from_number(u64::try_from(row.upn).unwrap()).unwrap();
-                records.insert(upn, proto::year_from_bytes(YEAR, &row.body).unwrap());
-            }
+        while let Some(rows) = pages.next().await? {
+            stored.extend(rows);
         }
     }
-    records
+    Ok(stored)
 }
