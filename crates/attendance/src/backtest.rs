@@ -48,6 +48,17 @@ impl Newest {
         let before = self.steps.partition_point(|(at, _)| *at <= moment).checked_sub(1)?;
         self.steps.get(before).map(|(_, session)| *session)
     }
+
+    /// When first a session as new as this one was known, and the newest known then.
+    fn first(&self, session: Session) -> Option<(Timestamp, Session)> {
+        let before = self.steps.partition_point(|(_, newest)| *newest < session);
+        self.steps.get(before).copied()
+    }
+
+    /// The newest of all.
+    pub fn last(&self) -> Option<Session> {
+        self.steps.last().map(|(_, session)| *session)
+    }
 }
 
 /// An alert change as `backtest` writes it.
@@ -151,6 +162,7 @@ pub fn pupil(marks: &mut [Known], asked: Asked<'_>, standard: Standard<'_>, who:
     for together in marks.chunk_by(|one, other| one.at == other.at) {
         course.take(together);
     }
+    course.pass_until(None);
     course.evenings_until(None);
     let Course { record, trail, flagged, changes, chances, superseded, .. } = course;
     let year = asked.year;
@@ -184,6 +196,7 @@ struct Course<'a, W> {
     asked: Asked<'a>,
     standard: Standard<'a>,
     who: &'a W,
+    upn: Option<Upn>,
     record: Record,
     trail: Trail,
     profile: Profile,
@@ -204,6 +217,7 @@ impl<'a, W: Who> Course<'a, W> {
             asked,
             standard,
             who,
+            upn: None,
             record: Record::default(),
             trail: Trail::default(),
             profile: Profile::default(),
@@ -219,10 +233,12 @@ impl<'a, W: Who> Course<'a, W> {
 
     /// Takes in what becomes known at one moment, and judges.
     fn take(&mut self, together: &[Known]) {
-        let Some(Known { at, mark }) = together.first().copied() else { return };
+        let Some(Known { at, .. }) = together.first().copied() else { return };
+        self.pass_until(Some(at));
         self.evenings_until(Some(at));
         let mut changed = false;
         for Known { mark, .. } in together {
+            self.upn = Some(mark.upn);
             match self.record.apply(mark) {
                 Applied::Changed(session) => {
                     changed = true;
@@ -235,8 +251,7 @@ impl<'a, W: Who> Course<'a, W> {
         if !changed {
             return;
         }
-        let year = self.asked.year;
-        let Some(present) = self.record.year(year) else { return };
+        let Some(present) = self.record.year(self.asked.year) else { return };
         let place = Profile::place(present);
         if place != self.profile_at {
             self.profile_at = place;
@@ -245,10 +260,29 @@ impl<'a, W: Who> Course<'a, W> {
                 self.trail.reset();
             }
         }
+        if let Some(as_of) = self.asked.newest.at(at) {
+            self.judge(at, as_of);
+        }
+    }
+
+    /// Lets time pass until a moment, or until all is known: what it alone brings is told as of the day on which it does.
+    fn pass_until(&mut self, moment: Option<Timestamp>) {
+        while let Some(due) = self.trail.fold().due()
+            && let Some((at, as_of)) = self.asked.newest.first(Session::new(due, Half::Am))
+            && moment.is_none_or(|moment| at < moment)
+        {
+            self.judge(at, as_of);
+        }
+    }
+
+    /// Judges what is known at a moment at which `as_of` is the newest session known of anybody.
+    fn judge(&mut self, at: Timestamp, as_of: Session) {
+        let (year, Some(upn)) = (self.asked.year, self.upn) else { return };
+        let Some(present) = self.record.year(year) else { return };
         let history = History { previous: self.record.year(year.previous()), present, profile: self.profile };
         self.trail.advance(&history, self.standard);
+        self.trail.wait(as_of, &history, self.standard);
         let fold = self.trail.fold();
-        let Some(as_of) = self.asked.newest.at(at) else { return };
         for (flagged, level) in self.flagged.iter_mut().zip(fold.levels()) {
             *flagged = flagged.or(level.map(|_| as_of));
         }
@@ -258,7 +292,7 @@ impl<'a, W: Who> Course<'a, W> {
             *published = Some(difference.published);
             let Some(school) = self.who.school_at(as_of).or_else(|| newest_school(present)) else { continue };
             let evidence = Evidence::of(&finding, alert, fold, &history, self.standard);
-            let (rate, foreseen, rule, upn) = (evidence.rate(), evidence.foreseen, alert.id.clone(), mark.upn);
+            let (rate, foreseen, rule) = (evidence.rate(), evidence.foreseen, alert.id.clone());
             self.changes.push(AlertLine { known_at: at, as_of, upn, school, rule, difference, rate, foreseen });
         }
     }

@@ -120,6 +120,12 @@ impl Calendar {
         place(day).saturating_sub(place(before))
     }
 
+    /// The first day of the school year on which [`Calendar::days_between`] comes to `count`; none where the year ends before.
+    pub fn days_after(&self, before: Day, count: usize) -> Option<Day> {
+        let rest = before.days() + 1..=SchoolYear::of(before).last_day().days();
+        rest.map(Day::from_days).find(|day| self.days_between(before, *day) >= count)
+    }
+
     /// The Monday from which `count` school weeks (weeks with an open day) end with the week of `day`. The week of
     /// `day` itself always counts: there is a mark in it. Where the calendar reaches no further back, weeks are the
     /// calendar's.

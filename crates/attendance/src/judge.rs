@@ -7,6 +7,9 @@
 //! finding depends on the marks alone (invariant I-2). A [`Fold`] kept between calls goes on where it stopped as long
 //! as new marks are newer than all it has seen; an older one makes it begin anew. A session of which no mark was taken
 //! is as if it were not there.
+//!
+//! Rules that speak of what still stands are reached by the calendar too: on the day on which it has stood too long, in the morning,
+//! whether or not a mark comes. By time alone levels only rise.
 
 use crate::calendar::{Calendar, Calendars};
 use crate::change::Drift;
@@ -18,7 +21,7 @@ use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
 use crate::record::{Entry, YearRecord};
 use crate::rule::{Level, Measure, Rule, RuleSet, Rules, Window};
-use crate::{Code, Session};
+use crate::{Code, Half, Session};
 
 /// What judges: values that change only with the policy.
 #[derive(Clone, Copy, Debug)]
@@ -200,6 +203,8 @@ pub struct Fold {
     /// Entries of the year judged that are in the state.
     folded: usize,
     newest: Option<Session>,
+    /// The session at which a rule was last reached by time alone.
+    waited: Option<Session>,
     year_to_date: Counts,
     /// Up to which day, by which school's calendar, the windows have moved.
     moved: Option<(Day, u16, Of)>,
@@ -231,37 +236,49 @@ impl Lasting {
     }
 }
 
-/// What rules are settled by after a session, beside their own state.
-struct Now<'a> {
+/// The session after which rules are settled.
+#[derive(Clone, Copy)]
+struct At<'a> {
     session: Session,
+    /// That of the newest mark.
     calendar: Option<&'a Calendar>,
-    foresight: Option<&'a Foresight>,
-    drift: f64,
     /// Whether a mark of the session says that it was missed.
     missed: bool,
+}
+
+/// What rules are settled by after a session, beside their own state.
+struct Now<'a> {
+    at: At<'a>,
+    foresight: Option<&'a Foresight>,
+    drift: f64,
     standard: Standard<'a>,
 }
 
 impl Now<'_> {
     /// Possible sessions still to come.
     fn rest(&self) -> u32 {
-        self.calendar.map_or(0, |calendar| calendar.rest(self.session))
+        self.at.calendar.map_or(0, |calendar| calendar.rest(self.at.session))
     }
 
     /// Whether rules of the forecast are looked at: where one has a level, after each session missed, and until there are enough
     /// sessions. In between nothing rises.
     fn looks_ahead(&self, held: Option<Level>, minimum: u32) -> bool {
         let so_far = self.foresight.map_or(0, |foresight| foresight.so_far().possible);
-        so_far >= minimum && (held.is_some() || self.missed || so_far <= minimum + 1)
+        so_far >= minimum && (held.is_some() || self.at.missed || so_far <= minimum + 1)
     }
 }
 
 impl Fold {
     /// Tells the fold that a mark of `session` changed; marks of the year before are older than all.
     pub fn touched(&mut self, session: Session) {
-        if self.newest.is_none_or(|newest| session <= newest) {
+        if self.seen().is_none_or(|seen| session <= seen) {
             self.reset();
         }
+    }
+
+    /// The newest session that the state depends on: of a mark, or of time that has passed.
+    pub(crate) fn seen(&self) -> Option<Session> {
+        self.newest.max(self.waited)
     }
 
     /// Forgets everything: the rules, the calendars, the child's profile or the past changed.
@@ -273,6 +290,48 @@ impl Fold {
     pub fn advance(&mut self, history: &History<'_>, standard: Standard<'_>, mut observe: impl FnMut(Transition)) {
         let mut schools = Schools::new(standard.calendars);
         while self.step(history, &mut schools, standard, &mut observe) {}
+    }
+
+    /// Lets time pass after the newest mark, until `as_of` is the newest session known.
+    pub fn wait(
+        &mut self,
+        as_of: Session,
+        history: &History<'_>,
+        standard: Standard<'_>,
+        mut observe: impl FnMut(Transition),
+    ) {
+        self.wait_while(|session| session <= as_of, history, standard, &mut observe);
+    }
+
+    /// The day on which time alone may next raise a level.
+    pub fn due(&self) -> Option<Day> {
+        self.due_rules().map(|(_, day)| day).min()
+    }
+
+    fn due_rules(&self) -> impl Iterator<Item = (usize, Day)> + '_ {
+        let places = self.standing.and(self.applying).places();
+        places.filter_map(|place| Some((place, self.states.get(place)?.due()?)))
+    }
+
+    fn wait_while(
+        &mut self,
+        is_past: impl Fn(Session) -> bool,
+        history: &History<'_>,
+        standard: Standard<'_>,
+        observe: &mut impl FnMut(Transition),
+    ) {
+        while let Some(day) = self.due().filter(|day| is_past(Session::new(*day, Half::Am))) {
+            // By the calendar of the newest mark, as after that mark.
+            let mut before = (0..self.folded).rev().filter_map(|at| history.present.get(at));
+            let marked = before.find(|entry| entry.revision.code != Code::NotTaken);
+            let Some(school) = marked.and_then(|entry| history.present.school(entry)) else { return };
+            let session = Session::new(day, Half::Am);
+            self.waited = Some(session);
+            let mut rules = Rules::default();
+            self.due_rules().filter(|(_, due)| *due == day).for_each(|(place, _)| rules.add(place));
+            let at = At { session, calendar: Some(standard.calendars.of(school)), missed: false };
+            self.settle(rules, at, standard, observe);
+        }
     }
 
     /// Folds the next session; false where there is none.
@@ -287,6 +346,7 @@ impl Fold {
             self.open(history, standard);
         }
         let Some(first) = history.present.get(self.folded) else { return false };
+        self.wait_while(|session| session < first.session, history, standard, observe);
         self.newest = Some(first.session);
         let (mut marked, mut missed) = (false, false);
         while let Some(entry) = history.present.get(self.folded)
@@ -309,27 +369,20 @@ impl Fold {
             self.year_to_date.add(meaning);
         }
         if marked {
-            let calendar = schools.last.map(|(_, calendar)| calendar);
-            self.settle((first.session, missed), calendar, standard, observe);
+            let at = At { session: first.session, calendar: schools.last.map(|(_, calendar)| calendar), missed };
+            let rules = standard.rules.restless().or(self.standing).or(std::mem::take(&mut self.stirred));
+            self.settle(rules, at, standard, observe);
         }
         true
     }
 
-    /// Sets the levels of all rules and alerts after a session.
-    fn settle(
-        &mut self,
-        (session, missed): (Session, bool),
-        calendar: Option<&Calendar>,
-        standard: Standard<'_>,
-        observe: &mut impl FnMut(Transition),
-    ) {
-        let due = standard.rules.restless().or(self.standing).or(std::mem::take(&mut self.stirred)).and(self.applying);
+    /// Sets the levels of these rules, and of alerts, after a session.
+    fn settle(&mut self, rules: Rules, at: At<'_>, standard: Standard<'_>, observe: &mut impl FnMut(Transition)) {
+        let due = rules.and(self.applying);
         let Self { tallies, states, episodes, foresight, drift, .. } = self;
         let now = Now {
-            session,
-            calendar,
+            at,
             foresight: foresight.as_deref(),
-            missed,
             drift: drift.as_ref().map_or(0.0, |drift| drift.sum()),
             standard,
         };
@@ -351,8 +404,8 @@ impl Fold {
                 lasting.spoke = alert.rules.iter().find(speaks).copied();
             }
             let from = lasting.level;
-            if lasting.settle(level, session) {
-                observe(Transition { alert: place, session, from, to: level });
+            if lasting.settle(level, at.session) {
+                observe(Transition { alert: place, session: at.session, from, to: level });
             }
         }
     }
@@ -458,11 +511,6 @@ impl Fold {
             Some(_) => None,
             None => foresee(history, standard).map(|foreseen| foreseen.outlook),
         }
-    }
-
-    /// The newest session folded.
-    pub fn newest(&self) -> Option<Session> {
-        self.newest
     }
 
     /// Takes in the year before: windows and runs reach back into it, levels and counts of the year do not.
@@ -652,16 +700,22 @@ enum Course {
 struct Standing {
     days: Vec<Day>,
     too_long: u32,
+    /// When the next of them will have.
+    due: Option<Day>,
 }
 
 impl Standing {
     fn settle(&mut self, after: u32, within: Option<u32>, now: &Now<'_>) -> u32 {
-        let Some(calendar) = now.calendar.filter(|_| !self.days.is_empty()) else { return self.too_long };
+        let Some(calendar) = now.at.calendar.filter(|_| !self.days.is_empty()) else { return self.too_long };
+        let (after, today) = (after as usize, now.at.session.day());
         let stood = |day: &&Day| {
-            let days = calendar.days_between(**day, now.session.day());
-            days >= after as usize && within.is_none_or(|within| days <= within as usize)
+            let days = calendar.days_between(**day, today);
+            days >= after && within.is_none_or(|within| days <= within as usize)
         };
         self.too_long = u32::try_from(self.days.iter().filter(stood).count()).unwrap_or(u32::MAX);
+        // What counts for some days only is seen on those on which the child is marked.
+        let next = self.days.iter().find(|day| within.is_none() && calendar.days_between(**day, today) < after);
+        self.due = next.and_then(|day| calendar.days_after(*day, after));
         self.too_long
     }
 }
@@ -726,6 +780,14 @@ impl State {
         match &self.course {
             Course::Standing(standing) => u32::try_from(standing.days.len()).unwrap_or(u32::MAX),
             _ => 0,
+        }
+    }
+
+    /// When its level may next rise by time alone.
+    fn due(&self) -> Option<Day> {
+        match &self.course {
+            Course::Standing(standing) => standing.due,
+            _ => None,
         }
     }
 
@@ -842,10 +904,11 @@ impl Run {
     }
 }
 
-/// All changes of level of a school year, in the order of the calendar.
-pub fn transitions(history: &History<'_>, standard: Standard<'_>) -> Vec<Transition> {
-    let mut transitions = Vec::new();
-    Fold::default().advance(history, standard, |transition| transitions.push(transition));
+/// All changes of level of a school year until `as_of`, in the order of the calendar.
+pub fn transitions(history: &History<'_>, as_of: Session, standard: Standard<'_>) -> Vec<Transition> {
+    let (mut fold, mut transitions) = (Fold::default(), Vec::new());
+    fold.advance(history, standard, |transition| transitions.push(transition));
+    fold.wait(as_of, history, standard, |transition| transitions.push(transition));
     transitions
 }
 
@@ -862,9 +925,9 @@ pub struct Episode {
     pub gravest: Level,
 }
 
-/// The episodes of a school year as they began.
-pub fn episodes(history: &History<'_>, standard: Standard<'_>) -> Vec<Episode> {
-    episodes_of(&transitions(history, standard))
+/// The episodes of a school year until `as_of`, as they began.
+pub fn episodes(history: &History<'_>, as_of: Session, standard: Standard<'_>) -> Vec<Episode> {
+    episodes_of(&transitions(history, as_of, standard))
 }
 
 /// The episodes that changes of level make, all of a school year in the order of the calendar.

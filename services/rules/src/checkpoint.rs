@@ -5,7 +5,7 @@ use crate::commit::{Done, fenced, row_upn};
 use crate::effects::Rows;
 use crate::partition::{Busy, Partition, Pass, work_error};
 use crate::pupil::Unwritten;
-use attendance::{Upn, Urn};
+use attendance::{Half, Session, Upn, Urn};
 use std::time::Duration;
 use store::enrolment::EnrolmentRow;
 use store::position::{self, Position};
@@ -115,7 +115,7 @@ impl Partition {
 
     /// What is to be written of pupils.
     pub(crate) fn rows(&self, upns: &[Upn]) -> Rows {
-        let mut rows = Rows::default();
+        let (mut rows, present) = (Rows::default(), self.present_year());
         for upn in upns {
             let Some(pupil) = self.memory.pupils.get(upn) else { continue };
             let (upn, part) = (row_upn(*upn), self.part);
@@ -125,7 +125,10 @@ impl Partition {
                     school_year: record.year().first_calendar_year(),
                     part,
                     body: proto::year_to_bytes(record),
-                    due_at: None,
+                    due_at: pupil
+                        .due
+                        .filter(|_| record.year() == present)
+                        .map(|day| Session::new(day, Half::Am).begins().micros()),
                     judged_with: pupil.judged_with,
                 });
             }

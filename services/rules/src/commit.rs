@@ -140,13 +140,13 @@ impl Partition {
         for held in &effects.held {
             self.memory.hold(held.upn, held.offset);
         }
-        for upn in effects.judged {
+        for (upn, due) in effects.judged {
             if let Some(pupil) = self.memory.pupils.get_mut(&upn)
-                && pupil.judged_with != version
+                && (pupil.judged_with != version || pupil.due != due)
                 && pupil.record.year(present).is_some()
             {
-                // The stored row tells the next owner which rule set judged.
-                pupil.judged_with = version;
+                // The stored row tells the next owner which rule set judged, and when time alone calls for it again.
+                (pupil.judged_with, pupil.due) = (version, due);
                 if !pupil.unwritten.contains(&present) {
                     pupil.unwritten.push(present);
                 }

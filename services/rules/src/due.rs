@@ -1,5 +1,5 @@
 //! What is due without an event: pupils that a take-over folded, all that an older rule set judged, alerts of a school year that is
-//! over, and children who move by their roster's days. Taken a step at a time, through the same judge and the same kind of transaction.
+//! over, children who move by their roster's days, and those of whom time alone changes what is judged. Taken a step at a time, through the same judge and the same kind of transaction.
 //!
 //! What another rule set changes is told apart from news: before marks are folded into pupils whom an older one judged last, those are
 //! judged as they stand.
@@ -9,6 +9,7 @@ use crate::effects::{Effects, Moment, decide};
 use crate::judging::judge;
 use crate::memory::Cause;
 use crate::partition::{Memorised, Partition};
+use crate::pupil::Pupil;
 use attendance::Upn;
 use proto::Event;
 use std::collections::BTreeSet;
@@ -27,12 +28,14 @@ impl Partition {
             self.memory.due.extend(open.map(|(upn, _)| *upn).collect::<Vec<_>>());
             self.years_ended_before = Some(present);
         }
-        // Once a day: a child whose last day on a roll has passed, or whose first has come, moves without an event.
+        // Once a day: a child whose last day on a roll has passed, or whose first has come, moves without an event; a session that stood
+        // too long today does so whether or not a mark comes.
         let today = self.as_of().day();
-        if self.placed_on != Some(today) {
-            let moved = self.memory.pupils.iter().filter(|(_, pupil)| pupil.has_moved(present, today));
-            self.memory.due.extend(moved.map(|(upn, _)| *upn).collect::<Vec<_>>());
-            self.placed_on = Some(today);
+        if self.looked_on != Some(today) {
+            let is_due = |pupil: &Pupil| pupil.due.is_some_and(|due| due <= today) || pupil.has_moved(present, today);
+            let due = self.memory.pupils.iter().filter(|(_, pupil)| is_due(pupil));
+            self.memory.due.extend(due.map(|(upn, _)| *upn).collect::<Vec<_>>());
+            self.looked_on = Some(today);
         }
         let step: Vec<Upn> = self.memory.due.iter().copied().take(STEP).collect();
         if step.is_empty() {

@@ -9,7 +9,7 @@ use attendance::evidence::Evidence;
 use attendance::forecast::{Foreseen, Interval};
 use attendance::judge::Measured;
 use attendance::rate::Counts;
-use attendance::{Session, Upn};
+use attendance::{Day, Session, Upn};
 use installation::InForce;
 use prost::Message;
 use proto::{Origin, v1};
@@ -36,8 +36,9 @@ pub(crate) struct Effects {
     pub(crate) dead_letters: Vec<NewDeadLetter>,
     pub(crate) held: Vec<Held>,
     pub(crate) lifted: Vec<Upn>,
-    /// Pupils that were judged: their rule set moves in memory once this is known to be done.
-    pub(crate) judged: Vec<Upn>,
+    /// Pupils that were judged, each with the day on which time alone may change that: it and their rule set move in memory once this is
+    /// known to be done.
+    pub(crate) judged: Vec<(Upn, Option<Day>)>,
     /// By which rule set: another may come into force before the commit is done.
     pub(crate) judged_with: i64,
 }

@@ -18,7 +18,7 @@ pub(crate) fn judge(
     effects: &mut Effects,
 ) -> Result<(), String> {
     let Some(pupil) = memory.pupils.get_mut(&upn) else {
-        effects.judged.push(upn);
+        effects.judged.push((upn, None));
         return Ok(());
     };
     let touched = |year: &SchoolYear| cause.earliest_year.is_some_and(|earliest| earliest <= *year) && *year < present;
@@ -31,17 +31,18 @@ pub(crate) fn judge(
         }
         let mut wanted = Vec::new();
         for year in earlier {
-            wanted.extend(pupil.judge(year, moment.in_force, Direction::DownOnly, &[]));
+            wanted.extend(pupil.judge((year, moment.as_of), moment.in_force, Direction::DownOnly, &[]));
         }
         // Only an open alert can go along.
         let place = if pupil.has_open(present) { place::of(&pupil.roster, moment.as_of.day()) } else { Vec::new() };
-        wanted.extend(pupil.judge(present, moment.in_force, Direction::Any, &place));
-        wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause)).collect::<Vec<Decided>>()
+        wanted.extend(pupil.judge((present, moment.as_of), moment.in_force, Direction::Any, &place));
+        let decided = wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause));
+        (decided.collect::<Vec<Decided>>(), pupil.next_due(present))
     }));
     match judged {
-        Ok(decided) => {
+        Ok((decided, due)) => {
             effects.decided.extend(decided);
-            effects.judged.push(upn);
+            effects.judged.push((upn, due));
             Ok(())
         }
         Err(panic) => Err(format!("judging panicked: {}", panic_text(panic.as_ref()))),

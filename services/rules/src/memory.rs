@@ -110,8 +110,11 @@ impl Memory {
                 Applied::Confirmed => folded.confirmed += 1,
                 Applied::Superseded => folded.superseded += 1,
             }
-            self.unwritten.insert(*upn);
-            let cause = named.entry(*upn).or_default();
+            // Whoever is named already is to be written already.
+            let cause = named.entry(*upn).or_insert_with(|| {
+                self.unwritten.insert(*upn);
+                Cause::default()
+            });
             cause.register = Some((part.register, part.received_at));
             cause.session = cause.session.max(Some(part.session));
             cause.origin = match (cause.origin, part.origin) {

@@ -76,8 +76,8 @@ pub(crate) struct Partition {
     pub(crate) judged_version: i64,
     /// The school year before which alerts were looked at and ended; none since the take-over.
     pub(crate) years_ended_before: Option<SchoolYear>,
-    /// The day on which it was looked at where children are; none since the take-over.
-    pub(crate) placed_on: Option<Day>,
+    /// The day on which it was looked for what the day alone changes; none since the take-over.
+    pub(crate) looked_on: Option<Day>,
     /// When pupils were held, within the last hour: microseconds.
     pub(crate) held_lately: Vec<i64>,
 }
@@ -121,7 +121,7 @@ impl Partition {
             undecoded: FxHashSet::default(),
             judged_version: 0,
             years_ended_before: None,
-            placed_on: None,
+            looked_on: None,
             held_lately: Vec::new(),
         }
     }

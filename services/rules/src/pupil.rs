@@ -68,6 +68,8 @@ pub(crate) struct Pupil {
     pub(crate) placed: Vec<Urn>,
     /// The rule set that judged last; 0 for none.
     pub(crate) judged_with: i64,
+    /// The day on which time alone may change what is judged of the present school year, as far as that is committed.
+    pub(crate) due: Option<Day>,
     fold: Option<Box<CachedFold>>,
 }
 
@@ -118,11 +120,11 @@ impl Pupil {
         }
     }
 
-    /// What is wanted and not yet published, for a school year; `place` is where the child is, nothing where that
-    /// is not known or does not matter.
+    /// What is wanted and not yet published, for a school year, when `as_of` is the newest session known; `place` is where the child
+    /// is, nothing where that is not known or does not matter.
     pub(crate) fn judge(
         &mut self,
-        year: SchoolYear,
+        (year, as_of): (SchoolYear, Session),
         in_force: &InForce,
         direction: Direction,
         place: &[u8],
@@ -145,6 +147,7 @@ impl Pupil {
         }
         let (fold, standard) = (&mut cached_fold.fold, in_force.standard());
         fold.advance(&history, standard, |_| {});
+        fold.wait(as_of, &history, standard, |_| {});
         let mut wanted = Vec::new();
         for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {
             let published = self.published.iter().find(|held| held.year == year && held.rule == alert.id);
@@ -159,6 +162,11 @@ impl Pupil {
         wanted.extend(self.of_rules_no_more(year, in_force, present));
         self.fold = cached;
         wanted
+    }
+
+    /// The day on which time alone may next change what was just judged of a school year.
+    pub(crate) fn next_due(&self, year: SchoolYear) -> Option<Day> {
+        self.fold.as_ref().filter(|cached| cached.year == year).and_then(|cached| cached.fold.due())
     }
 
     /// Whether an alert of a school year is open that was published where the child is no more.

@@ -7,7 +7,7 @@ use crate::effects::{Effects, Held, Rows};
 use crate::memory::{Memory, Named};
 use crate::partition::{Memorised, Partition, work_error};
 use crate::pupil::PublishedAlert;
-use attendance::{SchoolYear, Upn};
+use attendance::{SchoolYear, Timestamp, Upn};
 use proto::Event;
 use std::collections::BTreeSet;
 use store::published::PublishedRow;
@@ -42,7 +42,7 @@ impl Partition {
         }
         self.load_outbox().await?;
         self.judged_version = 0;
-        (self.years_ended_before, self.placed_on) = (None, None);
+        (self.years_ended_before, self.looked_on) = (None, None);
         self.last_pass = now;
         service::fault::point("rules.restore.after_load");
         Ok(start)
@@ -213,7 +213,11 @@ impl Partition {
             Ok(record) => {
                 self.memory.newest = self.memory.newest.max(record.entries().next_back().map(|entry| entry.session));
                 pupil.record.put(record);
-                pupil.judged_with = row.judged_with;
+                // An older year's row tells of its own time.
+                if pupil.record.years().all(|known| known.year() <= year) {
+                    pupil.judged_with = row.judged_with;
+                    pupil.due = row.due_at.map(|at| Timestamp::from_micros(at).day_in_london());
+                }
             }
             Err(error) => {
                 tracing::error!(partition = self.part, %error, "a stored record does not decode; its pupil is held");

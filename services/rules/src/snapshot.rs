@@ -7,7 +7,7 @@ use attendance::alert::{Change, Direction};
 use attendance::enrolment::Roster;
 use attendance::judge::{Fold, History};
 use attendance::record::Record;
-use attendance::{SchoolYear, Upn};
+use attendance::{SchoolYear, Session, Upn};
 use installation::InForce;
 use proto::{ContractError, Event};
 use std::collections::BTreeMap;
@@ -90,7 +90,8 @@ impl Snapshot {
         self.memory.pupils.get(&upn).map(|pupil| (&pupil.record, &pupil.roster))
     }
 
-    /// How many alert changes another policy would make in a school year, by what would happen. Nothing is written.
+    /// How many alert changes another policy would make in a school year when `as_of` is the newest session known, by what would happen.
+    /// Nothing is written.
     ///
     /// # Errors
     /// As the database answers; a row of published alerts does not read.
@@ -98,7 +99,7 @@ impl Snapshot {
         &mut self,
         store: &Store,
         part: u32,
-        year: SchoolYear,
+        (year, as_of): (SchoolYear, Session),
         policy: &InForce,
     ) -> Result<BTreeMap<Change, u64>, SnapshotError> {
         let native = i32::try_from(part).unwrap_or(i32::MAX);
@@ -110,7 +111,7 @@ impl Snapshot {
         }
         let mut changes = BTreeMap::new();
         for pupil in self.memory.pupils.values_mut() {
-            for wanted in pupil.judge(year, policy, Direction::Any, &[]) {
+            for wanted in pupil.judge((year, as_of), policy, Direction::Any, &[]) {
                 *changes.entry(wanted.difference.change).or_default() += 1;
             }
         }
@@ -197,12 +198,18 @@ pub struct Findings<'a> {
     pub fold: Fold,
 }
 
-/// A pupil's school year, judged; none where there is no mark of it.
-pub fn findings<'a>(record: &'a Record, roster: &Roster, year: SchoolYear, in_force: &InForce) -> Option<Findings<'a>> {
+/// A pupil's school year, judged when `as_of` is the newest session known; none where there is no mark of it.
+pub fn findings<'a>(
+    record: &'a Record,
+    roster: &Roster,
+    (year, as_of): (SchoolYear, Session),
+    in_force: &InForce,
+) -> Option<Findings<'a>> {
     let present = record.year(year)?;
     let profile = in_force.policy.profile(roster, present);
     let history = History { previous: record.year(year.previous()), present, profile };
     let mut fold = Fold::default();
     fold.advance(&history, in_force.standard(), |_| {});
+    fold.wait(as_of, &history, in_force.standard(), |_| {});
     Some(Findings { history, fold })
 }

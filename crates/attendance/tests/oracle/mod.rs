@@ -13,7 +13,7 @@ use attendance::profile::Profile;
 use attendance::rate::Share;
 use attendance::record::YearRecord;
 use attendance::rule::{Level, Measure, Rule, RuleSet, Window};
-use attendance::{Code, Day, Mark, Meaning, Phase, SchoolYear, Session, Timestamp, Urn};
+use attendance::{Code, Day, Half, Mark, Meaning, Phase, SchoolYear, Session, Timestamp, Urn};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What counts: of each school and session the newest, of equal ones the greater (code, minutes).
@@ -55,13 +55,19 @@ pub(crate) struct Wanted {
     pub(crate) ended: Option<Session>,
 }
 
-/// What a rule wants at the end of `year`.
-pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &Calendars) -> Wanted {
+/// What a rule wants of `year` when `as_of` is the newest session known.
+pub(crate) fn wanted(
+    marks: &[Mark],
+    (year, as_of): (SchoolYear, Session),
+    rule: &Rule,
+    calendars: &Calendars,
+) -> Wanted {
     let counting = counting(marks);
     let of_year: BTreeSet<Session> =
         counting.keys().map(|(session, _)| *session).filter(|s| s.school_year() == year).collect();
+    let waits = waits(&of_year, (year, as_of), rule);
     let mut wanted = Wanted { level: None, since: None, ended: None };
-    for &now in &of_year {
+    for &now in of_year.union(&waits) {
         let known: Vec<(Session, Urn, Code)> = counting
             .iter()
             .filter(|((s, _), _)| *s <= now && (s.school_year() == year || s.school_year() == year.previous()))
@@ -73,7 +79,7 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
                 levels.iter().filter(|(_, least)| days >= *least).map(|(level, _)| level).max()
             }
             Measure::Unresolved { counted, after, within, levels } => {
-                let sessions = standing(&known, year, (*counted, *after, *within), calendars);
+                let sessions = standing(&known, (year, now), (*counted, *after, *within), calendars);
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
             Measure::Change { .. } | Measure::Expected { .. } | Measure::Chance { .. } | Measure::Pattern { .. } => {
@@ -106,6 +112,7 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
                 }
             }
         };
+        let level = if of_year.contains(&now) { level } else { level.max(wanted.level) };
         // The oracle's child is in a primary school.
         let level = level.filter(|_| rule.applies.phases.iter().all(|phase| *phase == Phase::Primary));
         if wanted.level.is_none() && level.is_some() {
@@ -119,14 +126,22 @@ pub(crate) fn wanted(marks: &[Mark], year: SchoolYear, rule: &Rule, calendars: &
     wanted
 }
 
+/// Mornings without a mark, which count for what must not stand for long and for nothing else.
+fn waits(of_year: &BTreeSet<Session>, (year, as_of): (SchoolYear, Session), rule: &Rule) -> BTreeSet<Session> {
+    let Some(first) = of_year.first() else { return BTreeSet::new() };
+    let mornings = (first.day().days() + 1..=as_of.day().days()).map(|day| Session::new(Day::from_days(day), Half::Am));
+    let in_time = matches!(rule.measure, Measure::Unresolved { within: None, .. });
+    mornings.filter(|now| in_time && now.school_year() == year && !of_year.contains(now)).collect()
+}
+
 /// Sessions of these codes that still stand on so manieth school day of the newest mark's school, or later: counted day by day.
 fn standing(
     known: &[(Session, Urn, Code)],
-    year: SchoolYear,
+    (year, now): (SchoolYear, Session),
     (counted, after, within): (CodeSet, u32, Option<u32>),
     calendars: &Calendars,
 ) -> usize {
-    let (now, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
+    let (_, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
     let open = |from: Day| {
         let days = (from.days() + 1..=now.day().days()).map(Day::from_days);
         let calendar = calendars.of(school);

@@ -5,6 +5,7 @@ use super::installation::{Actor, block_on, clock, connection, founded, settings,
 use crate::command::check;
 use ::installation::{InForce, InForceError};
 use anyhow::{Context, bail};
+use attendance::Session;
 use attendance::alert::Change;
 use clap::Args;
 use policy::routes::RuleChanges;
@@ -168,13 +169,14 @@ async fn alerts(settings: &Settings, store: &Store, policy: Policy) -> String {
 
 async fn would_change(settings: &Settings, store: &Store, policy: Policy) -> anyhow::Result<BTreeMap<Change, u64>> {
     let installation = founded(store).await?;
-    let year = clock(&installation).present_year();
+    let clock = clock(&installation);
+    let (year, as_of) = (clock.present_year(), Session::at(clock.now()));
     let connection = connection(settings, "apply");
     let wanted = InForce { version: 0, policy };
     let mut changes = BTreeMap::new();
     for part in 0..u32::try_from(installation.event_partitions)? {
         let mut snapshot = Snapshot::read(store, &connection, part, &[year.previous(), year], None).await?;
-        for (change, count) in snapshot.would_change(store, part, year, &wanted).await? {
+        for (change, count) in snapshot.would_change(store, part, (year, as_of), &wanted).await? {
             *changes.entry(change).or_default() += count;
         }
     }

@@ -11,7 +11,7 @@ use attendance::judge::{Finding, History, InWindow, Measured};
 use attendance::rate::{Counts, Status};
 use attendance::record::Record;
 use attendance::rule::{Level, Levels, Measure, Rule, Window};
-use attendance::{Day, SchoolYear, Upn};
+use attendance::{Day, SchoolYear, Session, Upn};
 use clap::Args;
 use rules::snapshot::{Findings, Snapshot, findings};
 use std::fmt::Display;
@@ -38,7 +38,8 @@ impl Explain {
         block_on(async {
             let store = open(&settings, "explain").await?;
             let installation = founded(&store).await?;
-            let year = self.year.unwrap_or_else(|| clock(&installation).present_year());
+            let clock = clock(&installation);
+            let year = self.year.unwrap_or_else(|| clock.present_year());
             self.actor.audit(&store, "pupil.explain", Some(self.upn), &year.to_string()).await?;
             let in_force = ::installation::load(&store).await?;
             let partitions = u32::try_from(installation.event_partitions)?;
@@ -55,14 +56,19 @@ impl Explain {
             let school = roster.school(year.last_day());
             let enrolled = school.map_or_else(|| "not on roster".to_owned(), |urn| format!("school {urn}"));
             println!("roster       {enrolled}");
-            show((record, roster), year, &in_force, &alerts);
+            show((record, roster), (year, Session::at(clock.now())), &in_force, &alerts);
             Ok(ExitCode::SUCCESS)
         })
     }
 }
 
-fn show((record, roster): (&Record, &Roster), year: SchoolYear, in_force: &InForce, alerts: &[PublishedRow]) {
-    let Some(Findings { history, fold }) = findings(record, roster, year, in_force) else {
+fn show(
+    (record, roster): (&Record, &Roster),
+    (year, as_of): (SchoolYear, Session),
+    in_force: &InForce,
+    alerts: &[PublishedRow],
+) {
+    let Some(Findings { history, fold }) = findings(record, roster, (year, as_of), in_force) else {
         println!("no mark in {year}");
         return;
     };
@@ -83,6 +89,9 @@ fn show((record, roster): (&Record, &Roster), year: SchoolYear, in_force: &InFor
         outlook(&foreseen);
     }
     println!("judged by    rule set {}", in_force.version);
+    if let Some(due) = fold.due() {
+        println!("looked at    again on {due} at the latest: what stands by then has stood too long");
+    }
     let rules = standard.rules.rules();
     for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {
         let Some(first) = alert.rules.first().and_then(|place| rules.get(*place)) else { continue };

@@ -7,7 +7,7 @@ use attendance::enrolment::Roster;
 use attendance::judge::{History, episodes};
 use attendance::record::YearRecord;
 use attendance::rule::Level;
-use attendance::{SchoolYear, Upn};
+use attendance::{Half, SchoolYear, Session, Upn};
 use std::collections::BTreeMap;
 use store::published::PublishedRow;
 use store::{casework, delivery, enrolment, published, record};
@@ -165,6 +165,8 @@ async fn alerts(ground: &Ground, tables: &Tables, problems: &mut Problems) -> an
 fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) {
     let policy = &ground.policy;
     let standard = policy.standard();
+    let newest = tables.records.values().filter_map(|record| record.entries().next_back());
+    let as_of = newest.map(|entry| entry.session).max().unwrap_or(Session::new(year.first_day(), Half::Am));
     let none = || Level::ALL.map(|level| (level.text(), 0)).into();
     found.alerts.extend(policy.localities.iter().map(|locality| (locality.clone(), none())));
     for (upn, record) in &tables.records {
@@ -176,7 +178,7 @@ fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) 
         *found.pupils.entry(locality.clone()).or_default() += 1;
         let nobody = Roster::default();
         let profile = policy.profile(roster.unwrap_or(&nobody), record);
-        let episodes = episodes(&History { previous: None, present: record, profile }, standard);
+        let episodes = episodes(&History { previous: None, present: record, profile }, as_of, standard);
         *found.with_alerts.entry(locality.clone()).or_default() += u64::from(!episodes.is_empty());
         let levels = found.alerts.entry(locality).or_insert_with(none);
         for episode in episodes {
