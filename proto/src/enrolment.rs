@@ -47,6 +47,7 @@ pub(crate) fn raw_entry(upn: Upn, entry: &RosterEntry) -> v1::Enrolment {
         groups: number_field(&entry.groups, |value| i32::from(value.number())),
         home_locality: text_field(&entry.home_locality),
         household: text_field(&entry.household),
+        part_time_review: number_field(&entry.part_time_review, |value| value.days()),
     }
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn parse_entry(raw: v1::Enrolment) -> Result<RosterEntry, ContractErr
         groups: field(raw.groups, groups).ok_or_else(|| wrong("groups"))?,
         home_locality: text(raw.home_locality),
         household: text(raw.household),
+        part_time_review: field(raw.part_time_review, day).ok_or_else(|| wrong("part_time_review"))?,
     })
 }
 
@@ -118,6 +120,7 @@ pub fn roster_to_bytes(roster: &Roster) -> Vec<u8> {
         groups: enrolment.groups.as_ref().map(|n| number(n.at, n.value.map(|value| i32::from(value.number())))),
         home_locality: enrolment.home_locality.as_ref().map(text),
         household: enrolment.household.as_ref().map(text),
+        part_time_review: enrolment.part_time_review.as_ref().map(|n| number(n.at, n.value.map(Day::days))),
         dates: enrolment.dates.iter().map(dates).collect(),
     });
     v1::Roster { enrolments: enrolments.collect() }.encode_to_vec()
@@ -148,6 +151,7 @@ fn parse_stored(raw: v1::StoredEnrolment) -> Result<Enrolment, ContractError> {
         groups: newest(raw.groups, groups).ok_or_else(|| wrong("groups"))?,
         home_locality: raw.home_locality.map(text),
         household: raw.household.map(text),
+        part_time_review: newest(raw.part_time_review, day).ok_or_else(|| wrong("part_time_review"))?,
         dates: raw.dates.into_iter().map(dates).collect(),
     })
 }
@@ -180,6 +184,7 @@ mod tests {
             groups: Field::Empty,
             home_locality: Field::Value("North".into()),
             household: Field::Empty,
+            part_time_review: Field::Value(Day::from_days(20_050)),
         };
         roster.apply(entry(1, Field::Empty));
         roster.apply(entry(2, Field::Value(Day::from_days(20_100))));

@@ -178,15 +178,12 @@ mod tests {
     fn events_survive_the_wire() {
         let upn = Upn::parse("R900001000001").unwrap();
         let entry = RosterEntry {
-            school: Urn::new(900_001).unwrap(),
-            kind: Kind::Subsidiary,
-            revised_at: Timestamp::from_micros(9),
             year_group: Field::Value(YearGroup::Reception),
             from: Field::Value(Day::parse("2025-09-03").unwrap()),
             to: Field::Empty,
             groups: Field::Value(Groups::parse("fsm").unwrap()),
             home_locality: Field::Value("North".into()),
-            household: Field::Missing,
+            ..RosterEntry::new(Urn::new(900_001).unwrap(), Kind::Subsidiary, Timestamp::from_micros(9))
         };
         let parts = vec![Event::Marks(part(Some(0))), Event::Enrolment(upn, entry)];
         let events = vec![Event::Marks(part(None)), Event::Erasure(upn), Event::Replay(upn, parts)];

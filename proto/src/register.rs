@@ -47,15 +47,11 @@ mod tests {
     #[test]
     fn a_roster_survives_the_wire_and_broken_bytes_are_an_error() {
         let entry = RosterEntry {
-            school: Urn::new(900_001).unwrap(),
-            kind: Kind::Main,
-            revised_at: Timestamp::from_micros(9),
-            year_group: Field::Missing,
             from: Field::Value(Day::parse("2025-09-03").unwrap()),
             to: Field::Empty,
-            groups: Field::Missing,
             home_locality: Field::Value("North".into()),
-            household: Field::Missing,
+            part_time_review: Field::Value(Day::parse("2025-10-03").unwrap()),
+            ..RosterEntry::new(Urn::new(900_001).unwrap(), Kind::Main, Timestamp::from_micros(9))
         };
         let upn = Upn::parse("R900001000001").unwrap();
         let part = RosterPart { id: [3; 16], received_at: Timestamp::from_micros(5), entries: vec![(upn, entry)] };

@@ -30,6 +30,11 @@ impl Change {
     pub const ALL: [Change; 7] =
         [Self::Raised, Self::Escalated, Self::Reduced, Self::Cleared, Self::Withdrawn, Self::YearEnded, Self::Moved];
 
+    /// Whether it says that things are worse.
+    pub fn is_rise(self) -> bool {
+        matches!(self, Self::Raised | Self::Escalated)
+    }
+
     /// As files and messages write it.
     pub fn text(self) -> &'static str {
         match self {

@@ -120,8 +120,12 @@ impl Calendar {
         place(day).saturating_sub(place(before))
     }
 
-    /// The first day of the school year on which [`Calendar::days_between`] comes to `count`; none where the year ends before.
+    /// The first day of the school year on which [`Calendar::days_between`] comes to `count`; none where the year ends before. A calendar
+    /// that does not tell the year, or only of what was seen, does not tell of days to come.
     pub fn days_after(&self, before: Day, count: usize) -> Option<Day> {
+        if self.reach == Reach::Seen || !self.knows(SchoolYear::of(before)) {
+            return None;
+        }
         let rest = before.days() + 1..=SchoolYear::of(before).last_day().days();
         rest.map(Day::from_days).find(|day| self.days_between(before, *day) >= count)
     }

@@ -236,6 +236,26 @@ pub struct RosterEntry {
     pub home_locality: Field<String>,
     /// The household's id, valid within its sender.
     pub household: Field<String>,
+    /// The day by which the child's part-time timetable is to be reviewed next.
+    pub part_time_review: Field<Day>,
+}
+
+impl RosterEntry {
+    /// An entry that says no more than that there is an enrolment.
+    pub fn new(school: Urn, kind: Kind, revised_at: Timestamp) -> Self {
+        Self {
+            school,
+            kind,
+            revised_at,
+            year_group: Field::Missing,
+            from: Field::Missing,
+            to: Field::Missing,
+            groups: Field::Missing,
+            home_locality: Field::Missing,
+            household: Field::Missing,
+            part_time_review: Field::Missing,
+        }
+    }
 }
 
 /// A value with the moment that it comes from; of equal moments the greater value counts.
@@ -305,14 +325,24 @@ pub struct Enrolment {
     pub home_locality: Option<Newest<String>>,
     /// The household's id.
     pub household: Option<Newest<String>>,
+    /// The day by which the child's part-time timetable is to be reviewed next.
+    pub part_time_review: Option<Newest<Day>>,
     /// What was said about its days, the oldest first.
     pub dates: Vec<Dates>,
 }
 
 impl Enrolment {
     fn new(school: Urn, kind: Kind) -> Self {
-        let (year_group, groups, home_locality, household) = (None, None, None, None);
-        Self { school, kind, year_group, groups, home_locality, household, dates: Vec::new() }
+        Self {
+            school,
+            kind,
+            year_group: None,
+            groups: None,
+            home_locality: None,
+            household: None,
+            part_time_review: None,
+            dates: Vec::new(),
+        }
     }
 
     /// The stretches on roll: a `from` after an ended `to` opens a new one, any other corrects it.
@@ -351,6 +381,7 @@ impl Enrolment {
         changed |= Newest::take(&mut self.groups, at, entry.groups);
         changed |= Newest::take(&mut self.home_locality, at, entry.home_locality);
         changed |= Newest::take(&mut self.household, at, entry.household);
+        changed |= Newest::take(&mut self.part_time_review, at, entry.part_time_review);
         let says_dates = dates.from != Field::Missing || dates.to != Field::Missing;
         if says_dates && let Err(place) = self.dates.binary_search(&dates) {
             self.dates.insert(place, dates);
@@ -393,6 +424,12 @@ impl Roster {
         let open = self.enrolments.iter().filter(|enrolment| enrolment.is_open(day));
         let values = open.filter_map(|enrolment| enrolment.groups.as_ref()?.value);
         values.fold(Groups::default(), Groups::union)
+    }
+
+    /// The day by which the child's part-time timetable is to be reviewed next: of its open enrolments what was said last.
+    pub fn part_time_review(&self, day: Day) -> Option<Day> {
+        let open = self.enrolments.iter().filter(|enrolment| enrolment.is_open(day));
+        open.filter_map(|enrolment| enrolment.part_time_review.as_ref()).max().and_then(|newest| newest.value)
     }
 
     /// Where the child lives, by the main enrolment before the subsidiary, by the newer of two main ones; an enrolment
@@ -455,17 +492,7 @@ mod tests {
     }
 
     fn entry(school: u32, at: i64) -> RosterEntry {
-        RosterEntry {
-            school: Urn::new(school).unwrap(),
-            kind: Kind::Main,
-            revised_at: Timestamp::from_micros(at),
-            year_group: Field::Missing,
-            from: Field::Missing,
-            to: Field::Missing,
-            groups: Field::Missing,
-            home_locality: Field::Missing,
-            household: Field::Missing,
-        }
+        RosterEntry::new(Urn::new(school).unwrap(), Kind::Main, Timestamp::from_micros(at))
     }
 
     #[test]
@@ -475,6 +502,9 @@ mod tests {
             RosterEntry { groups: groups("fsm"), year_group: Field::Value(YearGroup::Year(6)), ..entry(900_001, 1) },
             RosterEntry { groups: groups("fsm;ehcp"), ..entry(900_001, 3) },
             RosterEntry { groups: Field::Empty, home_locality: Field::Value("North".into()), ..entry(900_001, 2) },
+            RosterEntry { part_time_review: Field::Value(day("2025-10-01")), ..entry(900_001, 4) },
+            RosterEntry { part_time_review: Field::Value(day("2025-11-03")), ..entry(900_002, 5) },
+            RosterEntry { to: Field::Value(day("2025-09-02")), ..entry(900_002, 6) },
         ];
         let (mut forwards, mut backwards) = (Roster::default(), Roster::default());
         entries.iter().cloned().for_each(|e| _ = forwards.apply(e));
@@ -483,6 +513,8 @@ mod tests {
         let today = day("2025-09-03");
         assert_eq!(forwards.groups(today), Groups::parse("ehcp;fsm").unwrap());
         assert_eq!(forwards.home_locality(today), Some("North"));
+        assert_eq!(forwards.part_time_review(today), Some(day("2025-10-01")), "the other school's roll is left");
+        assert_eq!(forwards.part_time_review(day("2025-09-02")), Some(day("2025-11-03")));
         assert!(!forwards.apply(entries[0].clone()), "a repetition changes nothing");
     }
 

@@ -96,6 +96,7 @@ impl Evidence {
             Measured::Sessions(_)
             | Measured::Run { .. }
             | Measured::Unresolved { .. }
+            | Measured::Review { .. }
             | Measured::Chance { .. }
             | Measured::Expected { .. }
             | Measured::Pattern { .. }
@@ -121,6 +122,9 @@ impl Evidence {
             Change::Cleared if matches!(self.said.measured, Measured::Unresolved { .. }) => {
                 format!("No further session of this. {}", year_sentence(self.year_to_date))
             }
+            Change::Cleared if matches!(self.said.measured, Measured::Review { .. }) => {
+                format!("Reviewed, or over. {}", year_sentence(self.year_to_date))
+            }
             Change::Cleared => format!("Improved: no longer at this alert's level. {figures}"),
             Change::Withdrawn => {
                 format!("Taken back: corrected registers, the roster or changed rules disprove it. {figures}")
@@ -140,6 +144,10 @@ impl Evidence {
             Measured::Run { days: 0, .. } => year_sentence(self.year_to_date),
             Measured::Run { of, days, from } => run_sentence(of, days, from),
             Measured::Unresolved { of, sessions, after, .. } => unresolved_sentence(of, sessions, after),
+            Measured::Review { of, overdue, from: Some(from), by } if overdue > 0 => {
+                review_sentence(of, overdue, from, by)
+            }
+            Measured::Review { .. } => year_sentence(self.year_to_date),
             Measured::Chance { of, chance, counts } => {
                 let year = year_sentence(counts);
                 let absent = if of == Limit::Persistent { "persistently" } else { "severely" };
@@ -168,6 +176,7 @@ impl Evidence {
             }
             Measured::Run { days, from, .. } => (days, year.possible, year.absence().percent(), from),
             Measured::Unresolved { sessions, .. } => (sessions, year.possible, year.absence().percent(), None),
+            Measured::Review { overdue, from, .. } => (overdue, year.possible, year.absence().percent(), from),
             Measured::Change { missed, newest, .. } => (missed, newest, year.absence().percent(), None),
             Measured::Pattern { found: Some(found), .. } => (found.fitting, found.of, year.absence().percent(), None),
             Measured::Chance { .. } | Measured::Expected { .. } | Measured::Pattern { .. } => {
@@ -326,6 +335,15 @@ fn unresolved_sentence(of: CodeSet, sessions: u32, after: u32) -> String {
     }
 }
 
+fn review_sentence(of: CodeSet, overdue: u32, from: Day, by: Option<Day>) -> String {
+    let from = from.spoken();
+    let days = if overdue == 1 { "1 school day".to_owned() } else { format!("{overdue} school days") };
+    match by {
+        Some(by) => format!("Marked {of} since {from}; a review was due by {}, {days} ago", by.spoken()),
+        None => format!("Marked {of} since {from}; no day of a review is known, which is {days} too long"),
+    }
+}
+
 fn rate_sentence(window: &InWindow) -> String {
     let InWindow { of, counted, counts, from } = window;
     let (possible, percent) = (counts.possible, window.rate().percent());
@@ -460,12 +478,20 @@ mod tests {
         evidence.also = vec![
             said(expected),
             said(Measured::Unresolved { of: CodeSet::of(&[Code::N]), sessions: 2, after: 5, standing: 2 }),
+            said(Measured::Review { of: CodeSet::of(&[Code::C2]), overdue: 1, from: Some(from.day()), by: None }),
+            said(Measured::Review {
+                of: CodeSet::of(&[Code::C2]),
+                overdue: 5,
+                from: Some(from.day()),
+                by: Some(from.day().plus(29)),
+            }),
         ];
         assert_eq!(
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September. Also: Missed 9 of 52 sessions this school year \
              (17.3%); about 63 more sessions, 32 days, by July unless something changes; 2 sessions are still marked N 5 \
-             school days later"
+             school days later; Marked C2 since 2 September; no day of a review is known, which is 1 school day too long; Marked C2 \
+             since 2 September; a review was due by 1 October, 5 school days ago"
         );
         evidence.also = vec![];
         let chance = Measured::Chance { of: Limit::Severe, chance: crate::rate::Share::percent(83), counts };

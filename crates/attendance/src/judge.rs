@@ -20,7 +20,7 @@ use crate::pattern::{Found, Week};
 use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
 use crate::record::{Entry, YearRecord};
-use crate::rule::{Level, Measure, Rule, RuleSet, Rules, Window};
+use crate::rule::{Level, Levels, Measure, Rule, RuleSet, Rules, Window};
 use crate::{Code, Half, Session};
 
 /// What judges: values that change only with the policy.
@@ -81,6 +81,17 @@ pub enum Measured {
         after: u32,
         /// How many sessions of the codes there are at all.
         standing: u32,
+    },
+    /// An arrangement whose review is overdue.
+    Review {
+        /// The codes that tell of it.
+        of: CodeSet,
+        /// School days overdue; 0 where it is not, or where there is no such arrangement.
+        overdue: u32,
+        /// The first day of the arrangement.
+        from: Option<Day>,
+        /// The day by which it was to be reviewed, where the roster names one.
+        by: Option<Day>,
     },
     /// The probability to end the year at a limit or above.
     Chance {
@@ -208,6 +219,8 @@ pub struct Fold {
     year_to_date: Counts,
     /// Up to which day, by which school's calendar, the windows have moved.
     moved: Option<(Day, u16, Of)>,
+    /// How many schools there were: with another the places of those before it may be others.
+    schools: usize,
 }
 
 /// An alert's level, and when its episodes began and ended.
@@ -244,6 +257,8 @@ struct At<'a> {
     calendar: Option<&'a Calendar>,
     /// Whether a mark of the session says that it was missed.
     missed: bool,
+    /// The day by which the child's arrangement is to be reviewed.
+    review: Option<Day>,
 }
 
 /// What rules are settled by after a session, beside their own state.
@@ -303,6 +318,11 @@ impl Fold {
         self.wait_while(|session| session <= as_of, history, standard, &mut observe);
     }
 
+    /// The day on which time alone last raised a level, where no mark has come since.
+    pub fn waited(&self) -> Option<Day> {
+        self.waited.filter(|waited| Some(*waited) > self.newest).map(Session::day)
+    }
+
     /// The day on which time alone may next raise a level.
     pub fn due(&self) -> Option<Day> {
         self.due_rules().map(|(_, day)| day).min()
@@ -329,7 +349,8 @@ impl Fold {
             self.waited = Some(session);
             let mut rules = Rules::default();
             self.due_rules().filter(|(_, due)| *due == day).for_each(|(place, _)| rules.add(place));
-            let at = At { session, calendar: Some(standard.calendars.of(school)), missed: false };
+            let review = history.profile.part_time_review;
+            let at = At { session, calendar: Some(standard.calendars.of(school)), missed: false, review };
             self.settle(rules, at, standard, observe);
         }
     }
@@ -348,6 +369,9 @@ impl Fold {
         let Some(first) = history.present.get(self.folded) else { return false };
         self.wait_while(|session| session < first.session, history, standard, observe);
         self.newest = Some(first.session);
+        if self.schools != history.present.schools().len() {
+            (self.schools, self.moved) = (history.present.schools().len(), None);
+        }
         let (mut marked, mut missed) = (false, false);
         while let Some(entry) = history.present.get(self.folded)
             && entry.session == first.session
@@ -369,7 +393,8 @@ impl Fold {
             self.year_to_date.add(meaning);
         }
         if marked {
-            let at = At { session: first.session, calendar: schools.last.map(|(_, calendar)| calendar), missed };
+            let (calendar, review) = (schools.last.map(|(_, calendar)| calendar), history.profile.part_time_review);
+            let at = At { session: first.session, calendar, missed, review };
             let rules = standard.rules.restless().or(self.standing).or(std::mem::take(&mut self.stirred));
             self.settle(rules, at, standard, observe);
         }
@@ -454,6 +479,11 @@ impl Fold {
             Measure::Unresolved { after, .. } => {
                 let (sessions, standing) = (state.counted(), state.standing());
                 Measured::Unresolved { of, sessions, after: *after, standing }
+            }
+            Measure::Review { .. } => {
+                let Arrangement { first, overdue, .. } = state.arrangement();
+                let by = history.profile.part_time_review.filter(|day| first <= Some(*day));
+                Measured::Review { of, overdue, from: first, by }
             }
             Measure::Chance { of, .. } => {
                 let rest = rest(history, standard);
@@ -577,10 +607,10 @@ impl Fold {
         let told = if of == Of::Year { told } else { told.and(rules.reaching_back()) };
         for place in told.places() {
             let Some((state, rule)) = states.get_mut(place).zip(rules.rules().get(place)) else { continue };
-            if state.take(entry.session, code, rule.measure.counted(), calendar) {
+            if state.take(entry.session, code, &rule.measure, calendar) {
                 stirred.add(place);
             }
-            if matches!(state.course, Course::Standing(_)) {
+            if state.is_owed() {
                 standing.add(place);
             }
         }
@@ -690,6 +720,7 @@ enum Course {
     Counted(u32),
     Run(Run),
     Standing(Standing),
+    Arranged(Box<Arrangement>),
     Week(Box<Week>),
     /// Nothing of its own.
     Foreseen,
@@ -720,20 +751,55 @@ impl Standing {
     }
 }
 
+/// An arrangement, and how long its review is overdue.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrangement {
+    /// Its first and newest day.
+    first: Option<Day>,
+    last: Option<Day>,
+    overdue: u32,
+    /// When time alone next brings it to a level.
+    due: Option<Day>,
+}
+
+impl Arrangement {
+    /// Takes a session of the codes in; after a gap of more than `within` school days another arrangement begins.
+    fn take(&mut self, day: Day, within: u32, calendar: Option<&Calendar>) {
+        let lasts = |last: Day| calendar.is_none_or(|calendar| calendar.days_between(last, day) <= within as usize);
+        self.first = self.first.filter(|_| self.last.is_some_and(lasts)).or(Some(day));
+        self.last = Some(day);
+    }
+
+    fn settle(&mut self, (after, within): (u32, u32), levels: &Levels<u32>, now: &Now<'_>) -> u32 {
+        let (Some(first), Some(last), Some(calendar)) = (self.first, self.last, now.at.calendar) else { return 0 };
+        let lasts = |day: Day| calendar.days_between(last, day) <= within as usize;
+        let today = now.at.session.day();
+        // A day before it began was another's.
+        let (from, grace) = now.at.review.filter(|day| first <= *day).map_or((first, after), |day| (day, 0));
+        let passed = u32::try_from(calendar.days_between(from, today)).unwrap_or(u32::MAX);
+        self.overdue = if lasts(today) { passed.saturating_sub(grace) } else { 0 };
+        let next = levels.iter().map(|(_, threshold)| threshold).filter(|threshold| *threshold > self.overdue).min();
+        let due = next.and_then(|threshold| calendar.days_after(from, (grace + threshold) as usize));
+        self.due = due.filter(|day| today < *day && lasts(*day));
+        self.overdue
+    }
+}
+
 impl State {
     fn of(measure: &Measure) -> Self {
         let course = match measure {
             Measure::Run { .. } => Course::Run(Run::default()),
             Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
             Measure::Unresolved { .. } => Course::Standing(Standing::default()),
+            Measure::Review { .. } => Course::Arranged(Box::default()),
             Measure::Pattern { .. } => Course::Week(Box::default()),
             Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
         Self { level: None, course }
     }
 
-    /// Takes a mark in that tells it something; true where that may change its level. `of` are the rule's codes.
-    fn take(&mut self, session: Session, code: Code, of: CodeSet, calendar: Option<&Calendar>) -> bool {
+    /// Takes a mark in that tells it something; true where that may change its level.
+    fn take(&mut self, session: Session, code: Code, measure: &Measure, calendar: Option<&Calendar>) -> bool {
         match &mut self.course {
             Course::Counted(sessions) => {
                 *sessions += 1;
@@ -741,11 +807,16 @@ impl State {
             }
             Course::Run(run) => {
                 let before = run.days();
-                run.take(session.day(), code.meaning().is_possible(), of.contains(code));
+                run.take(session.day(), code.meaning().is_possible(), measure.counted().contains(code));
                 run.days() != before
             }
             Course::Standing(standing) => {
                 standing.days.push(session.day());
+                true
+            }
+            Course::Arranged(arrangement) => {
+                let Measure::Review { within, .. } = measure else { return false };
+                arrangement.take(session.day(), *within, calendar);
                 true
             }
             Course::Week(week) => week.observe(session, code.meaning().is_absent(), calendar),
@@ -771,7 +842,7 @@ impl State {
         match &self.course {
             Course::Counted(counted) => *counted,
             Course::Standing(standing) => standing.too_long,
-            Course::Run(_) | Course::Week(_) | Course::Foreseen => 0,
+            Course::Run(_) | Course::Arranged(_) | Course::Week(_) | Course::Foreseen => 0,
         }
     }
 
@@ -787,19 +858,27 @@ impl State {
     fn due(&self) -> Option<Day> {
         match &self.course {
             Course::Standing(standing) => standing.due,
+            Course::Arranged(arrangement) => arrangement.due,
             _ => None,
         }
     }
 
     /// Whether it is about what is owed by this child's school.
     fn is_owed(&self) -> bool {
-        matches!(self.course, Course::Standing(_))
+        matches!(self.course, Course::Standing(_) | Course::Arranged(_))
+    }
+
+    fn arrangement(&self) -> Arrangement {
+        match &self.course {
+            Course::Arranged(arrangement) => **arrangement,
+            _ => Arrangement::default(),
+        }
     }
 
     fn run(&self) -> Run {
         match self.course {
             Course::Run(run) => run,
-            Course::Counted(_) | Course::Standing(_) | Course::Week(_) | Course::Foreseen => Run::default(),
+            _ => Run::default(),
         }
     }
 
@@ -831,6 +910,11 @@ impl State {
                 let Course::Standing(standing) = &mut self.course else { return None };
                 let sessions = standing.settle(*after, *within, now);
                 levels.gravest(|_, threshold| sessions >= threshold)
+            }
+            Measure::Review { after, within, levels, .. } => {
+                let Course::Arranged(arrangement) = &mut self.course else { return None };
+                let overdue = arrangement.settle((*after, *within), levels, now);
+                levels.gravest(|_, threshold| overdue >= threshold)
             }
             Measure::Chance { of, margin, levels, .. } => {
                 let outlook = now.foresight.map(|foresight| foresight.outlook(now.standard, now.rest()));

@@ -1,4 +1,4 @@
-//! Who a child is, as far as rules ask: phase, year group, groups.
+//! Who a child is, as far as rules ask: phase, year group, groups, and what is arranged for it.
 
 use crate::enrolment::{Groups, Roster, YearGroup};
 use crate::record::YearRecord;
@@ -13,6 +13,8 @@ pub struct Profile {
     pub year_group: Option<YearGroup>,
     /// Its groups.
     pub groups: Groups,
+    /// The day by which its part-time timetable is to be reviewed next.
+    pub part_time_review: Option<Day>,
 }
 
 impl Profile {
@@ -28,7 +30,7 @@ impl Profile {
         let year_group = roster.year_group(day);
         let school = roster.school(day).or(newest_school);
         let phase = school.and_then(phase_of).or_else(|| year_group.map(Phase::of_year_group));
-        Self { phase, year_group, groups: roster.groups(day) }
+        Self { phase, year_group, groups: roster.groups(day), part_time_review: roster.part_time_review(day) }
     }
 }
 
@@ -39,16 +41,19 @@ pub struct Applies {
     pub phases: Vec<Phase>,
     /// Year groups.
     pub year_groups: Vec<YearGroup>,
+    /// Year groups that it is not for. A child whose year group is not known is not left out.
+    pub except: Vec<YearGroup>,
     /// Groups, of which the child must be in one at least.
     pub groups: Groups,
 }
 
 impl Applies {
-    /// Whether the rule is for this child. What is not known of a child is not what is asked for.
+    /// Whether the rule is for this child. What is not known of a child is neither what is asked for nor what is left out.
     pub fn to(&self, profile: &Profile) -> bool {
         (self.phases.is_empty() || profile.phase.is_some_and(|phase| self.phases.contains(&phase)))
             && (self.year_groups.is_empty()
                 || profile.year_group.is_some_and(|group| self.year_groups.contains(&group)))
+            && profile.year_group.is_none_or(|group| !self.except.contains(&group))
             && (self.groups.is_empty() || self.groups.meets(profile.groups))
     }
 }
@@ -61,7 +66,12 @@ mod tests {
     #[test]
     fn a_rule_is_for_those_who_meet_all_that_it_asks_for() {
         let social = Groups::default().with(Group::SocialWorker);
-        let child = Profile { phase: Some(Phase::Secondary), year_group: Some(YearGroup::Year(7)), groups: social };
+        let child = Profile {
+            phase: Some(Phase::Secondary),
+            year_group: Some(YearGroup::Year(7)),
+            groups: social,
+            part_time_review: None,
+        };
         let unknown = Profile::default();
         let all = Applies::default();
         assert!(all.to(&child) && all.to(&unknown));
@@ -69,6 +79,9 @@ mod tests {
         assert!(secondary.to(&child) && !secondary.to(&unknown));
         let seventh = Applies { year_groups: vec![YearGroup::Year(7)], ..secondary.clone() };
         assert!(seventh.to(&child) && !seventh.to(&Profile { year_group: Some(YearGroup::Year(8)), ..child }));
+        let others = Applies { except: vec![YearGroup::Year(7)], ..Applies::default() };
+        assert!(!others.to(&child) && others.to(&Profile { year_group: Some(YearGroup::Year(8)), ..child }));
+        assert!(others.to(&unknown), "nobody is left out for want of a roster");
         let some = Applies { groups: social.with(Group::YouthJustice), ..Applies::default() };
         assert!(some.to(&child) && !some.to(&Profile { groups: Groups::default().with(Group::Fsm), ..child }));
     }

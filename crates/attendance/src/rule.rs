@@ -197,6 +197,18 @@ pub enum Measure {
         /// Numbers of sessions at which levels begin.
         levels: Levels<u32>,
     },
+    /// An arrangement, told by sessions of some codes, whose review is overdue: after the day that the roster names, or where it names none
+    /// since it began, after some time.
+    Review {
+        /// The codes.
+        counted: CodeSet,
+        /// School days after which it must have been reviewed where no day is named.
+        after: u32,
+        /// The arrangement lasts while a session of the codes lies no more than so many school days back.
+        within: u32,
+        /// School days overdue at which levels begin.
+        levels: Levels<u32>,
+    },
     /// The probability to end the school year at a limit or above.
     Chance {
         /// The limit.
@@ -239,6 +251,7 @@ impl Measure {
             Self::Rate { window, .. } | Self::Sessions { window, .. } => Some(*window),
             Self::Run { .. }
             | Self::Unresolved { .. }
+            | Self::Review { .. }
             | Self::Chance { .. }
             | Self::Expected { .. }
             | Self::Pattern { .. }
@@ -256,9 +269,10 @@ impl Measure {
         match self {
             // What does not fit breaks a run.
             Self::Run { .. } => true,
-            Self::Rate { counted, .. } | Self::Sessions { counted, .. } | Self::Unresolved { counted, .. } => {
-                counted.contains(code)
-            }
+            Self::Rate { counted, .. }
+            | Self::Sessions { counted, .. }
+            | Self::Unresolved { counted, .. }
+            | Self::Review { counted, .. } => counted.contains(code),
             Self::Pattern { .. } => code.meaning().is_possible(),
             Self::Chance { .. } | Self::Expected { .. } | Self::Change { .. } => false,
         }
@@ -268,7 +282,11 @@ impl Measure {
     fn is_restless(&self) -> bool {
         match self {
             Self::Rate { .. } | Self::Chance { .. } | Self::Expected { .. } | Self::Change { .. } => true,
-            Self::Sessions { .. } | Self::Run { .. } | Self::Unresolved { .. } | Self::Pattern { .. } => false,
+            Self::Sessions { .. }
+            | Self::Run { .. }
+            | Self::Unresolved { .. }
+            | Self::Review { .. }
+            | Self::Pattern { .. } => false,
         }
     }
 
@@ -288,7 +306,8 @@ impl Measure {
             Self::Rate { counted, .. }
             | Self::Sessions { counted, .. }
             | Self::Run { counted, .. }
-            | Self::Unresolved { counted, .. } => *counted,
+            | Self::Unresolved { counted, .. }
+            | Self::Review { counted, .. } => *counted,
             Self::Chance { .. } | Self::Expected { .. } | Self::Pattern { .. } | Self::Change { .. } => CodeSet::ABSENT,
         }
     }

@@ -20,7 +20,13 @@ use attendance::{Code, Day, Half, Mark, Phase, SchoolYear, Session, Timestamp, U
 use proptest::prelude::*;
 
 const YEAR: SchoolYear = SchoolYear::beginning(2025);
-const PROFILE: Profile = Profile { phase: Some(Phase::Primary), year_group: None, groups: Groups::NONE };
+/// Its timetable is to be reviewed by 18 September 2025.
+const PROFILE: Profile = Profile {
+    phase: Some(Phase::Primary),
+    year_group: None,
+    groups: Groups::NONE,
+    part_time_review: Some(Day::from_days(20_349)),
+};
 
 /// Days on both sides of the year's border, and of a term's.
 fn days() -> impl Strategy<Value = Day> {
@@ -85,6 +91,12 @@ fn rules() -> RuleSet {
         after,
         levels: Levels::new(Some(1), Some(3), None).unwrap(),
     };
+    let review = |after, within| Measure::Review {
+        counted: CodeSet::of(&[Code::I, Code::G]),
+        after,
+        within,
+        levels: Levels::new(Some(1), Some(4), None).unwrap(),
+    };
     let chance = Measure::Chance { of: Limit::Persistent, minimum: 2, margin, levels: shares };
     let illness = Measure::Rate { counted: CodeSet::of(&[Code::I]), window, minimum: 3, margin, levels: shares };
     RuleSet::new(vec![
@@ -101,6 +113,8 @@ fn rules() -> RuleSet {
         rule("late-in-year", sessions(&[Code::L, Code::B], Window::YearToDate)),
         rule("standing", unresolved(0, Some(1))),
         rule("standing-long", unresolved(3, None)),
+        rule("review", review(2, 3)),
+        rule("review-at-once", review(0, 1)),
         rule("change", Measure::Change { levels: Levels::new(Some(3), Some(8), None).unwrap() }),
         rule(
             "expected",
@@ -234,7 +248,7 @@ proptest! {
         if record.year(YEAR).is_some() {
             for (finding, rule) in fold.findings(standard.rules).zip(rules.rules()) {
                 let found = oracle::Wanted { level: finding.level, since: finding.since, ended: finding.ended };
-                prop_assert_eq!(found, oracle::wanted(&marks, (YEAR, as_of), rule, &calendars), "rule {}", rule.id);
+                prop_assert_eq!(found, oracle::wanted(&marks, (YEAR, as_of), (rule, PROFILE.part_time_review), &calendars), "rule {}", rule.id);
             }
         }
     }

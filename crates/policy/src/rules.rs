@@ -42,6 +42,8 @@ struct RawApplies {
     #[serde(default)]
     year_groups: Vec<String>,
     #[serde(default)]
+    except_year_groups: Vec<String>,
+    #[serde(default)]
     groups: Vec<String>,
 }
 
@@ -154,12 +156,13 @@ fn rule(raw: &RawRule) -> Result<Rule, Problems> {
         "sessions" => problems.take(sessions(raw, &levels_at)),
         "run" => problems.take(run(raw, &levels_at)),
         "unresolved" => problems.take(unresolved(raw, &levels_at)),
+        "review" => problems.take(review(raw, &levels_at)),
         "chance" => problems.take(chance(raw, &levels_at)),
         "expected" => problems.take(expected(raw, &levels_at)),
         "change" => problems.take(change(raw, &levels_at)),
         "pattern" => problems.take(pattern(raw, &levels_at)),
         other => {
-            let kinds = "rate, sessions, run, unresolved, chance, expected, change or pattern";
+            let kinds = "rate, sessions, run, unresolved, review, chance, expected, change or pattern";
             problems.add(place("kind")(), format!("{other:?} is no kind of rule: {kinds}"));
             None
         }
@@ -185,14 +188,13 @@ fn applies(raw: &RawApplies) -> Result<Applies, String> {
     let phase = |text: &String| {
         Phase::parse(text).ok_or_else(|| format!("{text:?} is no phase: primary, secondary or special"))
     };
+    let year_groups = |list: &[String]| -> Result<Vec<YearGroup>, String> {
+        list.iter().map(|text| YearGroup::parse(text).map_err(|error| error.to_string())).collect()
+    };
     Ok(Applies {
         phases: raw.phases.iter().map(phase).collect::<Result<_, _>>()?,
-        year_groups: raw
-            .year_groups
-            .iter()
-            .map(|text| YearGroup::parse(text))
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())?,
+        year_groups: year_groups(&raw.year_groups)?,
+        except: year_groups(&raw.except_year_groups)?,
         groups: Groups::parse(&raw.groups.join(";")).map_err(|error| error.to_string())?,
     })
 }
@@ -279,8 +281,7 @@ fn unresolved(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     refuse(raw, &["window", "minimum", "margin", "of"], "a number of unresolved sessions", &mut problems);
     let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
     let counted = problems.part(place("counts"), counted(raw, None));
-    let after = raw.after.and_then(|after| u32::try_from(after).ok()).filter(|after| *after <= 190);
-    let after = problems.part(place("after"), after.ok_or("it needs a number of school days, from 0 to 190"));
+    let after = problems.part(place("after"), after(raw));
     let within = raw.within.map(|within| u32::try_from(within).ok().filter(|within| Some(*within) >= after));
     if within == Some(None) {
         problems.add(place("within")(), "it must be a number of school days, no less than after");
@@ -290,6 +291,28 @@ fn unresolved(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
     match (counted, after, levels) {
         (Some(counted), Some(after), Some(levels)) => {
             problems.or(Measure::Unresolved { counted, after, within, levels })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn after(raw: &RawRule) -> Result<u32, &'static str> {
+    let after = raw.after.and_then(|after| u32::try_from(after).ok()).filter(|after| *after <= 190);
+    after.ok_or("it needs a number of school days, from 0 to 190")
+}
+
+fn review(raw: &RawRule, levels_at: &Place) -> Result<Measure, Problems> {
+    let mut problems = Problems::default();
+    refuse(raw, &["window", "minimum", "margin", "of"], "a review", &mut problems);
+    let place = |part: &'static str| move || Place::new(RULES, format!("rule {:?}, {part}", raw.id));
+    let counted = problems.part(place("counts"), counted(raw, None));
+    let after = problems.part(place("after"), after(raw));
+    let within = raw.within.and_then(|within| u32::try_from(within).ok()).filter(|within| (1..=190).contains(within));
+    let within = problems.part(place("within"), within.ok_or("it needs a number of school days, from 1 to 190"));
+    let levels = problems.take(whole_numbers(raw, levels_at, "school days"));
+    match (counted, after, within, levels) {
+        (Some(counted), Some(after), Some(within), Some(levels)) => {
+            problems.or(Measure::Review { counted, after, within, levels })
         }
         _ => Err(problems),
     }
@@ -452,7 +475,7 @@ mod tests {
         assert!(watch.is_some_and(|watch| watch.morning < watch.afternoon));
         let ids: Vec<&str> = rules.rules().iter().map(|rule| rule.id.text()).collect();
         assert_eq!(ids[..5], ["year-to-date", "expected", "term", "recent-weeks", "change"]);
-        assert_eq!(ids.len(), 17, "{ids:?}");
+        assert_eq!(ids.len(), 18, "{ids:?}");
         assert!(rules.rules().iter().all(|rule| rule.source.is_some()), "each says what it rests on");
         let alerts: Vec<&str> = rules.alerts().iter().map(|alert| alert.id.text()).collect();
         let expected = [
@@ -608,13 +631,6 @@ mod tests {
         assert!(matches!(expected.measure, Measure::Expected { minimum: 10, margin: 8, .. }));
         let chance = good("kind = 'chance'\nof = 'severe'\nminimum = 10\nlevels = { severe = '50%' }");
         assert!(matches!(chance.measure, Measure::Chance { of: Limit::Severe, .. }));
-        let owed = "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nlevels = { at-risk = 1 }\n";
-        let owed = good(&format!(
-            "{owed}applies = {{ phases = ['primary'], year-groups = ['R', '6'], groups = ['ehcp'] }}\n\
-             severity = 'high'\nsentence = '{{counted}} owed'\nsource = ' X '"
-        ));
-        assert_eq!(owed.applies.year_groups, [YearGroup::Reception, YearGroup::Year(6)]);
-        assert_eq!((owed.severity, owed.source.as_deref()), (Severity::High, Some("X")));
         for (text, part) in [
             ("kind = 'expected'\nlevels = { severe = 9 }", "minimum: it needs a minimum"),
             (
@@ -632,11 +648,6 @@ mod tests {
             ("kind = 'chance'\nminimum = 9\nlevels = { severe = '9%' }", "of: it is missing"),
             ("kind = 'chance'\nof = 'bad'\nminimum = 9\nlevels = { severe = '9%' }", "of: \"bad\" is nothing that"),
             ("kind = 'change'\nwindow = 'term'\nlevels = { severe = 9 }", "window: a change has none"),
-            ("kind = 'unresolved'\ncounts = ['N']\nlevels = { severe = 9 }", "after: it needs a number of school days"),
-            (
-                "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nwithin = 4\nlevels = { severe = 9 }",
-                "within: it must be",
-            ),
             ("kind = 'rate'\nafter = 3", "after: a rate has none"),
             ("kind = 'change'\nlevels = { severe = 9 }\nseverity = 'urgent'", "severity: \"urgent\" is no severity"),
             ("kind = 'change'\nlevels = { severe = 9 }\nsentence = '{name}'", "sentence: there is no figure {name}"),
@@ -649,6 +660,44 @@ mod tests {
                 text.to_owned()
             };
             let told = read(&rule(&text)).unwrap_err().to_string();
+            assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+
+    #[test]
+    fn rules_of_what_is_owed_and_whom_they_are_for_are_read_and_refused() {
+        let rule = |text: &str| format!("[[rule]]\nid = 'a'\ntitle = 'A'\n{text}\n");
+        let good = |text: &str| read(&rule(text)).unwrap().rules.rules()[0].clone();
+        let owed = "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nlevels = { at-risk = 1 }\n";
+        let owed = good(&format!(
+            "{owed}applies = {{ phases = ['primary'], year-groups = ['R', '6'], except-year-groups = ['N1'], groups = ['ehcp'] }}\n\
+             severity = 'high'\nsentence = '{{counted}} owed'\nsource = ' X '"
+        ));
+        assert_eq!(owed.applies.year_groups, [YearGroup::Reception, YearGroup::Year(6)]);
+        assert_eq!(owed.applies.except, [YearGroup::N1]);
+        let review = good("kind = 'review'\ncounts = ['C2']\nafter = 30\nwithin = 10\nlevels = { at-risk = 1 }");
+        assert!(matches!(review.measure, Measure::Review { after: 30, within: 10, .. }));
+        assert_eq!((owed.severity, owed.source.as_deref()), (Severity::High, Some("X")));
+        for (text, part) in [
+            ("kind = 'unresolved'\ncounts = ['N']\nlevels = { severe = 9 }", "after: it needs a number of school days"),
+            (
+                "kind = 'unresolved'\ncounts = ['N']\nafter = 5\nwithin = 4\nlevels = { severe = 9 }",
+                "within: it must be",
+            ),
+            (
+                "kind = 'review'\ncounts = ['C2']\nwithin = 9\nlevels = { severe = 9 }",
+                "after: it needs a number of school days",
+            ),
+            (
+                "kind = 'review'\ncounts = ['C2']\nafter = 9\nlevels = { severe = 9 }",
+                "within: it needs a number of school days",
+            ),
+            (
+                "kind = 'change'\nlevels = { severe = 9 }\napplies = { except-year-groups = ['15'] }",
+                "applies: \"15\" is no year group",
+            ),
+        ] {
+            let told = read(&rule(text)).unwrap_err().to_string();
             assert!(told.contains(part), "{part} in\n{told}");
         }
     }

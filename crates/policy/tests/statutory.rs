@@ -4,7 +4,7 @@
 //! Registration) (England) Regulations 2024; "Suspension and permanent exclusion" (DfE).
 
 use attendance::calendar::{Calendar, Calendars};
-use attendance::enrolment::{Group, Groups};
+use attendance::enrolment::{Group, Groups, YearGroup};
 use attendance::judge::{Fold, History, Standard};
 use attendance::mark::Revision;
 use attendance::profile::Profile;
@@ -195,4 +195,35 @@ fn unexplained_absence_of_children_with_a_worker() {
 fn part_time_timetable() {
     let days = |days| level("part-time-timetable", &[[P, Code::C2]].repeat(days));
     assert_eq!([days(29), days(30), days(60)], [None, Some(AtRisk), Some(Persistent)]);
+    let rule = "part-time-review";
+    let part_time = |days| [[P, Code::C2]].repeat(days);
+    assert_eq!([level(rule, &part_time(31)), level(rule, &part_time(32))], [None, Some(AtRisk)], "six school weeks");
+    let by = |day: &str| Profile { part_time_review: Some(Day::parse(day).unwrap()), ..Profile::default() };
+    let reviewed = |day, as_of| level_when(Some(as_of), by(day), rule, "2025-09-01", &part_time(5));
+    assert_eq!(reviewed("2025-09-12", "2025-09-12"), None, "on the day itself");
+    assert_eq!(reviewed("2025-09-12", "2025-09-15"), Some(AtRisk), "the next school day, by the calendar alone");
+    assert_eq!(reviewed("2025-09-22", "2025-10-01"), None, "the timetable ended before");
+    let planned = level_of(by("2025-11-14"), rule, "2025-09-01", &part_time(40));
+    assert_eq!(planned, None, "what is planned may take longer");
+    let over = joined(&[part_time(40), all(P, 11)]);
+    assert_eq!(level(rule, &over), None, "back full time");
+}
+
+/// Returns and penalty notices are for children of compulsory school age.
+#[test]
+fn compulsory_school_age() {
+    let of = |group: &str| Profile { year_group: Some(YearGroup::parse(group).unwrap()), ..Profile::default() };
+    for (rule, code) in [("unauthorised-run", O), ("penalty-notice", O), ("illness-run", Code::I), ("illness", Code::I)]
+    {
+        let level = |profile| level_of(profile, rule, "2025-09-01", &all(code, 15));
+        for group in ["N1", "N2", "12", "13", "14"] {
+            assert_eq!(level(of(group)), None, "{rule}, {group}");
+        }
+        for group in ["R", "1", "11"] {
+            assert_eq!(level(of(group)), Some(Persistent), "{rule}, {group}");
+        }
+        assert_eq!(level(Profile::default()), Some(Persistent), "{rule}: nobody is left out for want of a roster");
+    }
+    let not_yet = level_of(of("R"), "unauthorised-run", "2025-09-01", &all(Code::X, 15));
+    assert_eq!(not_yet, None, "who need not attend yet is marked X");
 }

@@ -14,7 +14,7 @@ struct Step {
     sqlite: &'static str,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         number: 1,
         name: "foundation",
@@ -80,6 +80,12 @@ const STEPS: [Step; 11] = [
         name: "school_watch",
         postgres: include_str!("../migrations/postgres/0011_school_watch.sql"),
         sqlite: include_str!("../migrations/sqlite/0011_school_watch.sql"),
+    },
+    Step {
+        number: 12,
+        name: "due",
+        postgres: include_str!("../migrations/postgres/0012_due.sql"),
+        sqlite: include_str!("../migrations/sqlite/0012_due.sql"),
     },
 ];
 

@@ -397,14 +397,7 @@ async fn a_home_that_is_none_and_shifted_columns(store: &store::Store, producer:
     let school = attendance::Urn::new(900_001).unwrap();
     let entry = RosterEntry {
         home_locality: Field::Value("x".repeat(300_000)),
-        school,
-        revised_at,
-        kind: Kind::Main,
-        year_group: Field::Missing,
-        from: Field::Missing,
-        to: Field::Missing,
-        groups: Field::Missing,
-        household: Field::Missing,
+        ..RosterEntry::new(school, Kind::Main, revised_at)
     };
     let upn = attendance::Upn::parse("R900001000001").unwrap();
     let roster = proto::RosterPart { id: [0; 16], received_at: revised_at, entries: vec![(upn, entry); 3] };

@@ -33,17 +33,7 @@ fn day(text: &str) -> Day {
 
 /// What a school says of a child's enrolment, on that day.
 fn entry(urn: u32, said: &str) -> RosterEntry {
-    RosterEntry {
-        school: Urn::new(urn).unwrap(),
-        kind: Kind::Main,
-        revised_at: Timestamp::in_london(day(said), 12),
-        year_group: Field::Missing,
-        from: Field::Missing,
-        to: Field::Missing,
-        groups: Field::Missing,
-        home_locality: Field::Missing,
-        household: Field::Missing,
-    }
+    RosterEntry::new(Urn::new(urn).unwrap(), Kind::Main, Timestamp::in_london(day(said), 12))
 }
 
 async fn enrol(producer: &Producer, pupil: u32, entry: RosterEntry) {

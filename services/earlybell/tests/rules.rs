@@ -442,6 +442,35 @@ async fn what_has_stood_too_long_is_told_though_no_mark_comes() {
     process.terminate();
 }
 
+/// The reason came on the last day, while nobody worked: whoever begins on the day after reads first what was written, and then looks at the
+/// calendar.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_settled_by_marks_on_their_way_is_not_told() {
+    let installation = Installation::start(1).await;
+    let process = installation.service("rules", None);
+    let (producer, store) = (producer(&installation), installation.store().await);
+    let session = Session::new(Day::parse("2025-09-02").unwrap(), Half::Am);
+    let mark = async |code, later| {
+        let revision = Revision { revised_at: session.begins().plus_micros(later), code, minutes_late: None };
+        let marks = vec![(Upn::parse("A900001000001").unwrap(), revision)];
+        produce(&producer, 1, &[Sending { school: Urn::new(900_001).unwrap(), session, marks }]).await;
+    };
+    mark(Code::N, 1).await;
+    installation.settled(&store).await;
+    process.terminate();
+    drop(process);
+    mark(Code::I, 2).await;
+    let mut tx = store.begin().await.unwrap();
+    store::installation::forward(&mut tx, session.number() + 40).await.unwrap();
+    tx.commit().await.unwrap();
+    let process = installation.service("rules", None);
+    installation.settled(&store).await;
+    // Longer than it takes the calendar for what it can see.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(installation.sent().await, BTreeMap::new());
+    process.terminate();
+}
+
 async fn send(producer: &Producer, events: &[Event]) {
     let message =
         Outgoing { partition: Some(0), ..Outgoing::keyed("attendance.events.v1", Vec::new(), Event::to_slice(events)) };

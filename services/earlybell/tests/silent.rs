@@ -46,16 +46,10 @@ fn register(school: u32, session: Session, pupils: u32) -> Sending {
 async fn enrol(installation: &Installation) {
     let mut events = Vec::new();
     for school in SCHOOLS {
+        let revised_at = Timestamp::parse("2025-09-01T09:00:00Z").unwrap();
         let entry = RosterEntry {
-            school: Urn::new(school).unwrap(),
-            kind: Kind::Main,
-            revised_at: Timestamp::parse("2025-09-01T09:00:00Z").unwrap(),
-            year_group: Field::Missing,
             from: Field::Value(Day::parse("2025-09-01").unwrap()),
-            to: Field::Missing,
-            groups: Field::Missing,
-            home_locality: Field::Missing,
-            household: Field::Missing,
+            ..RosterEntry::new(Urn::new(school).unwrap(), Kind::Main, revised_at)
         };
         events.extend((0..PUPILS).map(|pupil| Event::Enrolment(upn(school, pupil), entry.clone())));
     }

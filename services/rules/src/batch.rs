@@ -4,11 +4,12 @@
 //! was stored ahead, folding again changes nothing and the alert is still owed.
 
 use crate::commit::row_upn;
-use crate::effects::{Effects, Held, Moment};
+use crate::effects::{Effects, Held, Moment, Passing};
 use crate::judging::judge;
 use crate::memory::{Named, Taken};
 use crate::partition::{Memorised, Partition};
 use attendance::Upn;
+use installation::InForce;
 use proto::{Event, MarksPart};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -98,6 +99,8 @@ impl Partition {
             }
             Event::Replay(upn, parts) => {
                 effects.lifted.push(*upn);
+                // Judged without any part too: time, or a panic that is mended, may be all that there was.
+                named.entry(*upn).or_default();
                 for part in parts {
                     self.fold(at, part, named, effects);
                 }
@@ -109,7 +112,7 @@ impl Partition {
     /// goes to the dead letters.
     fn judge_named(&mut self, named: Named, new: &[Decoded<'_>], effects: &mut Effects) -> Result<(), WorkError> {
         let in_force = self.in_force();
-        let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
+        let moment = self.moment(&in_force);
         effects.judged_with = in_force.version;
         let present = self.present_year();
         let mut pupils: Vec<_> = named.into_iter().collect();
@@ -125,6 +128,12 @@ impl Partition {
             }
         }
         self.mind_holds(effects.held.len())
+    }
+
+    /// Where and when it is judged now.
+    pub(crate) fn moment<'a>(&self, in_force: &'a InForce) -> Moment<'a> {
+        let passing = if self.is_current() { Passing::Told } else { Passing::Later };
+        Moment { in_force, namespace: self.shared.namespace, as_of: self.as_of(), passing }
     }
 
     /// A pupil that is passed over from `offset` on, with what memory holds of it.

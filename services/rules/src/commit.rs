@@ -5,6 +5,7 @@
 
 use crate::effects::{Effects, Held};
 use crate::partition::{Memorised, Partition, work_error};
+use crate::pupil::Pupil;
 use attendance::{Timestamp, Upn};
 use std::collections::BTreeMap;
 use store::held::HeldRow;
@@ -141,12 +142,16 @@ impl Partition {
             self.memory.hold(held.upn, held.offset);
         }
         for (upn, due) in effects.judged {
-            if let Some(pupil) = self.memory.pupils.get_mut(&upn)
-                && (pupil.judged_with != version || pupil.due != due)
-                && pupil.record.year(present).is_some()
-            {
+            let pupil = self.memory.pupils.get_mut(&upn);
+            let moved = |pupil: &&mut Pupil| pupil.judged_with != version || pupil.due != due;
+            if let Some(pupil) = pupil.filter(moved) {
+                pupil.due = due;
+                if pupil.record.year(present).is_none() {
+                    self.memory.due.remove(&upn);
+                    continue;
+                }
                 // The stored row tells the next owner which rule set judged, and when time alone calls for it again.
-                (pupil.judged_with, pupil.due) = (version, due);
+                pupil.judged_with = version;
                 if !pupil.unwritten.contains(&present) {
                     pupil.unwritten.push(present);
                 }

@@ -5,7 +5,7 @@
 //! judged as they stand.
 
 use crate::batch::{Decoded, nothing_of};
-use crate::effects::{Effects, Moment, decide};
+use crate::effects::{Effects, Passing, decide};
 use crate::judging::judge;
 use crate::memory::Cause;
 use crate::partition::{Memorised, Partition};
@@ -31,8 +31,10 @@ impl Partition {
         // Once a day: a child whose last day on a roll has passed, or whose first has come, moves without an event; a session that stood
         // too long today does so whether or not a mark comes.
         let today = self.as_of().day();
-        if self.looked_on != Some(today) {
-            let is_due = |pupil: &Pupil| pupil.due.is_some_and(|due| due <= today) || pupil.has_moved(present, today);
+        if !self.is_current() {
+            self.looked_on = None;
+        } else if self.looked_on != Some(today) {
+            let is_due = |pupil: &Pupil| pupil.is_due(today) || pupil.has_moved(present, today);
             let due = self.memory.pupils.iter().filter(|(_, pupil)| is_due(pupil));
             self.memory.due.extend(due.map(|(upn, _)| *upn).collect::<Vec<_>>());
             self.looked_on = Some(today);
@@ -84,11 +86,16 @@ impl Partition {
 
     async fn judge_step(&mut self, step: &[Upn]) -> Result<(), WorkError> {
         let (in_force, present) = (self.in_force(), self.present_year());
-        let moment = Moment { in_force: &in_force, namespace: self.shared.namespace, as_of: self.as_of() };
+        let moment = self.moment(&in_force);
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in step {
-            let judged_with = self.memory.pupils.get(upn).map_or(0, |pupil| pupil.judged_with);
-            let cause = Cause { rule_set: judged_with != 0 && judged_with != in_force.version, ..Cause::default() };
+            let pupil = self.memory.pupils.get(upn);
+            let judged_with = pupil.map_or(0, |pupil| pupil.judged_with);
+            // What time brings is news, even where other rules come with it.
+            let in_time =
+                moment.passing == Passing::Told && pupil.is_some_and(|pupil| pupil.is_due(moment.as_of.day()));
+            let older = judged_with != 0 && judged_with != in_force.version;
+            let cause = Cause { rule_set: older && !in_time, ..Cause::default() };
             if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, cause), &mut effects) {
                 let (next, now) = (self.position()?.next_offset, self.shared.clock.wall_now().micros());
                 effects.dead_letters.push(nothing_of(*upn, &self.shared.events, self.part, next, now));

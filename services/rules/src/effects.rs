@@ -97,6 +97,17 @@ pub(crate) struct Moment<'a> {
     pub(crate) namespace: Uuid,
     /// The newest session known.
     pub(crate) as_of: Session,
+    /// Whether what time alone raises is told.
+    pub(crate) passing: Passing,
+}
+
+/// Whether all that was written is here: else what time alone raises may be settled already by what is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// It is here.
+    Told,
+    /// There is a backlog: the pupil is looked at again after it.
+    Later,
 }
 
 /// Completes a wanted change.
@@ -142,6 +153,7 @@ fn raw_evidence(evidence: &Evidence) -> v1::Evidence {
         Measured::Rate(window) | Measured::Sessions(window) => (window.counts, window.counted, 0),
         Measured::Run { days, .. } => (evidence.year_to_date, 0, days),
         Measured::Unresolved { sessions, .. } => (evidence.year_to_date, sessions, 0),
+        Measured::Review { overdue, .. } => (evidence.year_to_date, overdue, 0),
         Measured::Change { missed, .. } => (evidence.year_to_date, missed, 0),
         Measured::Pattern { found, counts } => (counts, found.map_or(0, |found| found.fitting), 0),
         Measured::Chance { counts, .. } | Measured::Expected { counts, .. } => (counts, counts.absent(), 0),

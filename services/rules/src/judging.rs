@@ -31,13 +31,18 @@ pub(crate) fn judge(
         }
         let mut wanted = Vec::new();
         for year in earlier {
-            wanted.extend(pupil.judge((year, moment.as_of), moment.in_force, Direction::DownOnly, &[]));
+            wanted.extend(pupil.judge(
+                (year, moment.as_of),
+                moment.in_force,
+                (Direction::DownOnly, moment.passing),
+                &[],
+            ));
         }
         // Only an open alert can go along.
         let place = if pupil.has_open(present) { place::of(&pupil.roster, moment.as_of.day()) } else { Vec::new() };
-        wanted.extend(pupil.judge((present, moment.as_of), moment.in_force, Direction::Any, &place));
+        wanted.extend(pupil.judge((present, moment.as_of), moment.in_force, (Direction::Any, moment.passing), &place));
         let decided = wanted.into_iter().map(|wanted| decide(moment, upn, pupil, wanted, cause));
-        (decided.collect::<Vec<Decided>>(), pupil.next_due(present))
+        (decided.collect::<Vec<Decided>>(), pupil.next_due(present, moment.passing))
     }));
     match judged {
         Ok((decided, due)) => {

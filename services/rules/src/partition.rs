@@ -14,6 +14,7 @@ use rustc_hash::FxHashSet;
 use service::clock::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use store::outbox::OutboxRow;
 use store::position::Position;
 use store::{Store, StoreError};
@@ -80,7 +81,16 @@ pub(crate) struct Partition {
     pub(crate) looked_on: Option<Day>,
     /// When pupils were held, within the last hour: microseconds.
     pub(crate) held_lately: Vec<i64>,
+    /// When messages came last, or it was taken over, and when the newest message was written.
+    pub(crate) heard: Timestamp,
+    pub(crate) written: Timestamp,
 }
+
+/// Whoever reads what was written so lately has no backlog.
+const LATELY: Duration = Duration::from_mins(1);
+
+/// Nor has whoever hears nothing for so long.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Messages that come at once only where many wait.
 const BACKLOG: usize = 100;
@@ -123,7 +133,17 @@ impl Partition {
             years_ended_before: None,
             looked_on: None,
             held_lately: Vec::new(),
+            heard: last_pass,
+            written: Timestamp::default(),
         }
+    }
+
+    /// Whether all that was written is here, as far as one can tell. Before that, time tells nothing new of a child: what it waits for may be
+    /// on its way.
+    pub(crate) fn is_current(&self) -> bool {
+        let now = self.shared.clock.wall_now();
+        let since = |then: Timestamp| Duration::from_micros(u64::try_from(now.micros() - then.micros()).unwrap_or(0));
+        since(self.written) < LATELY || since(self.heard) > SILENCE
     }
 
     /// The rule set in force.
@@ -162,6 +182,9 @@ impl Worker for Partition {
         if messages.len() >= BACKLOG {
             self.busy = Busy::Yes;
         }
+        self.heard = self.shared.clock.wall_now();
+        let written = messages.last().and_then(|last| last.timestamp_ms);
+        self.written = written.map_or(self.written, |at| Timestamp::from_micros(at * 1_000));
         self.settle().await?;
         self.take(&messages).await
     }

@@ -28,15 +28,10 @@ mod tests {
     fn places_that_differ_are_other_bytes_and_none_is_none() {
         let day = |text: &str| Day::parse(text).unwrap();
         let entry = |school: u32, home: Field<String>, to: Field<Day>| RosterEntry {
-            school: Urn::new(school).unwrap(),
-            kind: Kind::Main,
-            revised_at: Timestamp::from_micros(1),
-            year_group: Field::Missing,
             from: Field::Value(day("2025-09-01")),
             to,
-            groups: Field::Missing,
             home_locality: home,
-            household: Field::Missing,
+            ..RosterEntry::new(Urn::new(school).unwrap(), Kind::Main, Timestamp::from_micros(1))
         };
         let with = |mut roster: Roster, entry: RosterEntry| {
             roster.apply(entry);

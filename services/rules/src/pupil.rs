@@ -1,5 +1,6 @@
 //! One pupil in a partition's memory: the record, the roster, what was published, and what is still to be written.
 
+use crate::effects::Passing;
 use crate::place;
 use attendance::alert::{Difference, Direction, Published, difference, moved, year_ended};
 use attendance::enrolment::{Roster, RosterEntry};
@@ -126,7 +127,7 @@ impl Pupil {
         &mut self,
         (year, as_of): (SchoolYear, Session),
         in_force: &InForce,
-        direction: Direction,
+        (direction, passing): (Direction, Passing),
         place: &[u8],
     ) -> Vec<Wanted> {
         let Some(present) = self.record.year(year) else {
@@ -152,6 +153,8 @@ impl Pupil {
         for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {
             let published = self.published.iter().find(|held| held.year == year && held.rule == alert.id);
             let difference = difference(published.map(|held| &held.published), &finding, direction);
+            let is_early = finding.owed && passing == Passing::Later && fold.waited().is_some();
+            let difference = difference.filter(|difference| !(is_early && difference.change.is_rise()));
             // An alert that nothing else is said of goes along with a child that has moved.
             let elsewhere = published.filter(|held| !place.is_empty() && held.place != place);
             if let Some(difference) = difference.or_else(|| moved(&elsewhere?.published)) {
@@ -164,9 +167,16 @@ impl Pupil {
         wanted
     }
 
-    /// The day on which time alone may next change what was just judged of a school year.
-    pub(crate) fn next_due(&self, year: SchoolYear) -> Option<Day> {
-        self.fold.as_ref().filter(|cached| cached.year == year).and_then(|cached| cached.fold.due())
+    /// The day on which time alone may next change what was just judged of a school year; one that has passed, where that is told later.
+    pub(crate) fn next_due(&self, year: SchoolYear, passing: Passing) -> Option<Day> {
+        let fold = &self.fold.as_ref().filter(|cached| cached.year == year)?.fold;
+        let passed = fold.waited().filter(|_| passing == Passing::Later);
+        passed.or_else(|| fold.due())
+    }
+
+    /// Whether time alone calls for it to be judged.
+    pub(crate) fn is_due(&self, today: Day) -> bool {
+        self.due.is_some_and(|due| due <= today)
     }
 
     /// Whether an alert of a school year is open that was published where the child is no more.

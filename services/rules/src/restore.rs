@@ -43,7 +43,7 @@ impl Partition {
         self.load_outbox().await?;
         self.judged_version = 0;
         (self.years_ended_before, self.looked_on) = (None, None);
-        self.last_pass = now;
+        (self.last_pass, self.heard, self.written) = (now, now, Timestamp::default());
         service::fault::point("rules.restore.after_load");
         Ok(start)
     }
@@ -82,6 +82,7 @@ impl Partition {
             }
             Event::Replay(upn, parts) => {
                 if !self.memory.held.contains_key(upn) {
+                    named.entry(*upn).or_default();
                     for part in parts {
                         self.fold_event_silently(part, named);
                     }
@@ -205,6 +206,7 @@ impl Partition {
         if self.memory.held.contains_key(&upn) {
             return Ok(());
         }
+        let present = self.present_year();
         let pupil = self.memory.pupils.entry(upn).or_default();
         if pupil.loaded.contains(&year) {
             return Ok(());
@@ -216,7 +218,8 @@ impl Partition {
                 // An older year's row tells of its own time.
                 if pupil.record.years().all(|known| known.year() <= year) {
                     pupil.judged_with = row.judged_with;
-                    pupil.due = row.due_at.map(|at| Timestamp::from_micros(at).day_in_london());
+                    let due = row.due_at.filter(|_| year == present);
+                    pupil.due = due.map(|at| Timestamp::from_micros(at).day_in_london());
                 }
             }
             Err(error) => {

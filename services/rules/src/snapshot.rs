@@ -1,6 +1,7 @@
 //! The records as they are, for who looks from outside: position row, stored records, then the events up to the position,
 //! folded without taking over or writing. The state is that of `next_offset`, which comes with it.
 
+use crate::effects::Passing;
 use crate::memory::{Memory, Named};
 use crate::pupil::PublishedAlert;
 use attendance::alert::{Change, Direction};
@@ -110,8 +111,9 @@ impl Snapshot {
             pupil.publish(PublishedAlert::of_row(&row).map_err(wrong)?);
         }
         let mut changes = BTreeMap::new();
+        let as_of = self.memory.newest.map_or(as_of, |newest| newest.max(as_of));
         for pupil in self.memory.pupils.values_mut() {
-            for wanted in pupil.judge((year, as_of), policy, Direction::Any, &[]) {
+            for wanted in pupil.judge((year, as_of), policy, (Direction::Any, Passing::Told), &[]) {
                 *changes.entry(wanted.difference.change).or_default() += 1;
             }
         }
@@ -153,6 +155,7 @@ impl Snapshot {
         let wrong = |error| SnapshotError::Contract { what: format!("a stored record of {year}"), error };
         let record = proto::year_from_bytes(year, &row.body).map_err(wrong)?;
         if let Some(upn) = u64::try_from(row.upn).ok().and_then(Upn::from_number) {
+            self.memory.newest = self.memory.newest.max(record.entries().next_back().map(|entry| entry.session));
             self.memory.pupils.entry(upn).or_default().record.put(record);
         }
         Ok(())

@@ -55,11 +55,11 @@ pub(crate) struct Wanted {
     pub(crate) ended: Option<Session>,
 }
 
-/// What a rule wants of `year` when `as_of` is the newest session known.
+/// What a rule wants of `year` when `as_of` is the newest session known, of a child whose timetable is to be reviewed on a day.
 pub(crate) fn wanted(
     marks: &[Mark],
     (year, as_of): (SchoolYear, Session),
-    rule: &Rule,
+    (rule, by): (&Rule, Option<Day>),
     calendars: &Calendars,
 ) -> Wanted {
     let counting = counting(marks);
@@ -82,6 +82,10 @@ pub(crate) fn wanted(
                 let sessions = standing(&known, (year, now), (*counted, *after, *within), calendars);
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
+            Measure::Review { counted, after, within, levels } => {
+                let days = overdue(&known, (year, now), (*counted, *after, *within, by), calendars);
+                levels.iter().filter(|(_, least)| days >= *least as usize).map(|(level, _)| level).max()
+            }
             Measure::Change { .. } | Measure::Expected { .. } | Measure::Chance { .. } | Measure::Pattern { .. } => {
                 ahead(&known, year, (&rule.measure, wanted.level), calendars)
             }
@@ -90,26 +94,9 @@ pub(crate) fn wanted(
                 let sessions = codes.iter().filter(|code| counted.codes().any(|one| one == **code)).count();
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
-            Measure::Rate { counted, window, minimum, margin, levels } => {
+            Measure::Rate { window, .. } => {
                 let codes = in_window(&known, *window, year, calendars);
-                let (possible, _, _) = count(codes.iter());
-                let part = codes.iter().filter(|code| counted.codes().any(|one| one == **code)).count();
-                if possible < u64::from(*minimum) {
-                    wanted.level
-                } else {
-                    // In percent with all decimals: the test's thresholds are whole percents.
-                    let percent = |text: String| text.trim_end_matches('%').parse::<f64>().unwrap();
-                    let rate = 100.0 * part as f64;
-                    let reaches = |least: f64| possible > 0 && rate >= least * possible as f64;
-                    let margin = percent(margin.to_string());
-                    let stays = |level: Level| wanted.level.is_some_and(|held| level <= held);
-                    let least = |level, share: String| percent(share) - if stays(level) { margin } else { 0.0 };
-                    levels
-                        .iter()
-                        .filter(|(l, share)| reaches(least(*l, share.to_string()).max(0.0)))
-                        .map(|(l, _)| l)
-                        .max()
-                }
+                rate(&codes, &rule.measure, wanted.level)
             }
         };
         let level = if of_year.contains(&now) { level } else { level.max(wanted.level) };
@@ -126,11 +113,30 @@ pub(crate) fn wanted(
     wanted
 }
 
+/// The level of a rate of these codes; `held` is the level before.
+fn rate(codes: &[Code], measure: &Measure, held: Option<Level>) -> Option<Level> {
+    let Measure::Rate { counted, minimum, margin, levels, .. } = measure else { panic!("no rate") };
+    let (possible, _, _) = count(codes.iter());
+    let part = codes.iter().filter(|code| counted.codes().any(|one| one == **code)).count();
+    if possible < u64::from(*minimum) {
+        held
+    } else {
+        // In percent with all decimals: the test's thresholds are whole percents.
+        let percent = |text: String| text.trim_end_matches('%').parse::<f64>().unwrap();
+        let rate = 100.0 * part as f64;
+        let reaches = |least: f64| possible > 0 && rate >= least * possible as f64;
+        let margin = percent(margin.to_string());
+        let stays = |level: Level| held.is_some_and(|held| level <= held);
+        let least = |level, share: String| percent(share) - if stays(level) { margin } else { 0.0 };
+        levels.iter().filter(|(l, share)| reaches(least(*l, share.to_string()).max(0.0))).map(|(l, _)| l).max()
+    }
+}
+
 /// Mornings without a mark, which count for what must not stand for long and for nothing else.
 fn waits(of_year: &BTreeSet<Session>, (year, as_of): (SchoolYear, Session), rule: &Rule) -> BTreeSet<Session> {
     let Some(first) = of_year.first() else { return BTreeSet::new() };
     let mornings = (first.day().days() + 1..=as_of.day().days()).map(|day| Session::new(Day::from_days(day), Half::Am));
-    let in_time = matches!(rule.measure, Measure::Unresolved { within: None, .. });
+    let in_time = matches!(rule.measure, Measure::Unresolved { within: None, .. } | Measure::Review { .. });
     mornings.filter(|now| in_time && now.school_year() == year && !of_year.contains(now)).collect()
 }
 
@@ -142,15 +148,46 @@ fn standing(
     calendars: &Calendars,
 ) -> usize {
     let (_, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
-    let open = |from: Day| {
-        let days = (from.days() + 1..=now.day().days()).map(Day::from_days);
-        let calendar = calendars.of(school);
-        let told = calendar.open_days().iter().any(|day| SchoolYear::of(*day) == SchoolYear::of(now.day()));
-        days.filter(|day| if told { calendar.is_open(*day) } else { day.weekday() < 5 }).count()
-    };
+    let open = |from: Day| open_days(from, now.day(), school, calendars);
     let of_year = known.iter().filter(|(session, _, code)| session.school_year() == year && counted.contains(*code));
     let within = within.map_or(usize::MAX, |within| within as usize);
     of_year.filter(|(session, _, _)| (after as usize..=within).contains(&open(session.day()))).count()
+}
+
+/// School days after a day, up to another, by a school's calendar: counted day by day.
+fn open_days(after: Day, until: Day, school: Urn, calendars: &Calendars) -> usize {
+    let calendar = calendars.of(school);
+    let told = calendar.open_days().iter().any(|day| SchoolYear::of(*day) == SchoolYear::of(until));
+    let days = (after.days() + 1..=until.days()).map(Day::from_days);
+    days.filter(|day| if told { calendar.is_open(*day) } else { day.weekday() < 5 }).count()
+}
+
+/// School days for which the review of an arrangement is overdue: since the day that it was to be reviewed by, else since so many school days
+/// after it began. It began with the first session of the codes, or the first after so long a gap that the one before had ended.
+fn overdue(
+    known: &[(Session, Urn, Code)],
+    (year, now): (SchoolYear, Session),
+    (counted, after, within, by): (CodeSet, u32, u32, Option<Day>),
+    calendars: &Calendars,
+) -> usize {
+    let (_, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
+    let marked: Vec<(Day, Urn)> = known
+        .iter()
+        .filter(|(session, _, code)| session.school_year() == year && counted.codes().any(|one| one == *code))
+        .map(|(session, school, _)| (session.day(), *school))
+        .collect();
+    let begins = |at: usize| {
+        let (day, school) = marked[at];
+        at == 0 || open_days(marked[at - 1].0, day, school, calendars) > within as usize
+    };
+    let Some(first) = (0..marked.len()).rev().find(|at| begins(*at)) else { return 0 };
+    let (first, last) = (marked[first].0, marked.last().unwrap().0);
+    let until_now = |day| open_days(day, now.day(), school, calendars);
+    match by {
+        _ if until_now(last) > within as usize => 0,
+        Some(by) if by >= first => until_now(by),
+        _ => until_now(first).saturating_sub(after as usize),
+    }
 }
 
 /// Length of the run of school days of these codes that lasts at the newest session.

@@ -7,7 +7,7 @@ use crate::backend::{Backend, options};
 async fn migrating_twice_changes_nothing(backend: Backend) {
     let applied = backend.number("SELECT COUNT(*) FROM _sqlx_migrations").await;
     backend.store.migrate().await.unwrap();
-    assert_eq!(backend.store.schema_version().await.unwrap(), 11);
+    assert_eq!(backend.store.schema_version().await.unwrap(), 12);
     backend.store.check_schema().await.unwrap();
     assert_eq!(backend.number("SELECT COUNT(*) FROM _sqlx_migrations").await, applied);
 }
@@ -23,7 +23,7 @@ async fn a_newer_schema_is_refused_and_named(backend: Backend) {
     for refusal in
         [Store::open(&backend.url, &options()).await.unwrap_err(), backend.store.migrate().await.unwrap_err()]
     {
-        assert!(matches!(refusal, StoreError::SchemaTooNew { have: 99, want: 11, .. }), "{refusal}");
+        assert!(matches!(refusal, StoreError::SchemaTooNew { have: 99, want: 12, .. }), "{refusal}");
         assert!(!refusal.is_retryable());
     }
 }
@@ -44,7 +44,7 @@ on_both!(
 
 async fn assert_named_too_old(url: &str) {
     let refusal = Store::open(url, &options()).await.unwrap_err();
-    assert!(matches!(refusal, StoreError::SchemaTooOld { have: 0, want: 11, .. }), "{refusal}");
+    assert!(matches!(refusal, StoreError::SchemaTooOld { have: 0, want: 12, .. }), "{refusal}");
     assert!(refusal.to_string().contains("earlybell migrate"), "{refusal}");
 }
 

@@ -171,6 +171,12 @@ fn why(rule: &Rule, measured: &Measured, year: Counts) -> String {
         (Measure::Unresolved { levels, .. }, Measured::Unresolved { of, sessions, after, .. }) => {
             format!("{sessions} sessions marked {of} {after} school days later or more; {}", at(levels))
         }
+        (Measure::Review { levels, .. }, Measured::Review { of, overdue, from, by }) => {
+            let from = from.map_or_else(|| format!("no session marked {of}"), |day| format!("marked {of} since {day}"));
+            let by =
+                by.map_or_else(|| "no day of a review is known".to_owned(), |day| format!("to be reviewed by {day}"));
+            format!("{from}, {by}; {overdue} school days overdue; {}", at(levels))
+        }
         (Measure::Chance { minimum, levels, .. }, Measured::Chance { of, chance, .. }) => {
             let short = short(year.possible, *minimum);
             format!("chance to end the year {} absent {chance}; {}{short}", of.text(), at(levels))

@@ -61,6 +61,11 @@ pub(crate) async fn settled(world: &World) -> Result<(), String> {
     if older > 0 {
         return Err(format!("{older} pupils are not yet judged by rule set {in_force}"));
     }
+    let newest = world.sent.iter().map(|sending| sending.session.begins().micros()).max();
+    let due = rows.iter().filter(|row| row.due_at.is_some_and(|due| Some(due) <= newest)).count();
+    if due > 0 {
+        return Err(format!("{due} pupils are due by the calendar"));
+    }
     for topic in [REGISTERS, EVENTS, ALERTS] {
         let ends = world.installation.ends(topic).await?;
         for (part, high) in ends {

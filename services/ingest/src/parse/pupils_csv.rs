@@ -1,5 +1,5 @@
 //! The roster as CSV: `upn,school_urn,year_group,enrolment,from,to,groups` and optional `given_name,family_name,
-//! birth_date,home_locality,household_id,revised_at`; only `upn` and `school_urn` must be there. A missing column changes
+//! birth_date,home_locality,household_id,part_time_review,revised_at`; only `upn` and `school_urn` must be there. A missing column changes
 //! nothing, an empty field takes the value back. Names and birth dates are passed over here: they never travel with the
 //! rest.
 
@@ -19,7 +19,7 @@ pub type RosterRow = Result<(Upn, RosterEntry), RefusedRow>;
 /// The rows of a file.
 pub struct PupilsCsv<R> {
     rows: Rows<R>,
-    columns: Columns<13>,
+    columns: Columns<14>,
     number: i64,
 }
 

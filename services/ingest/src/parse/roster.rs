@@ -10,7 +10,7 @@ use std::fmt::Display;
 use store::person::PersonRow;
 
 /// The names of the fields.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "upn",
     "school_urn",
     "year_group",
@@ -24,6 +24,7 @@ pub(crate) const NAMES: [&str; 13] = [
     "given_name",
     "family_name",
     "birth_date",
+    "part_time_review",
 ];
 
 /// The longest name, household or locality, in bytes.
@@ -91,6 +92,7 @@ pub(crate) fn line<'a>(
         groups: optional(6, &given, Reason::Group, Groups::parse)?,
         home_locality: optional(7, &given, Reason::HomeLocality, short)?,
         household: optional(8, &given, Reason::Form, short)?,
+        part_time_review: optional(13, &given, Reason::Days, Day::parse)?,
     };
     let said = |field| match field {
         Field::Missing => None,
