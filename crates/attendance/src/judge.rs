@@ -229,8 +229,8 @@ struct Lasting {
     level: Option<Level>,
     since: Option<Session>,
     ended: Option<Session>,
-    /// The rule that speaks, or spoke last.
-    spoke: Option<usize>,
+    /// The rule that speaks, or spoke last: there are no more than a set of them holds.
+    spoke: Option<u8>,
 }
 
 impl Lasting {
@@ -426,7 +426,7 @@ impl Fold {
             let level = alert.rules.iter().filter_map(|rule| states.get(*rule)?.level).max();
             if level.is_some() {
                 let speaks = |rule: &&usize| states.get(**rule).is_some_and(|state| state.level == level);
-                lasting.spoke = alert.rules.iter().find(speaks).copied();
+                lasting.spoke = alert.rules.iter().find(speaks).and_then(|rule| u8::try_from(*rule).ok());
             }
             let from = lasting.level;
             if lasting.settle(level, at.session) {
@@ -443,7 +443,7 @@ impl Fold {
             let leading = match lasting.level {
                 Some(_) => alert.rules.iter().find(at_level).copied(),
                 // Who spoke last tells of the end.
-                None => lasting.spoke,
+                None => lasting.spoke.map(usize::from),
             };
             let leading = leading.unwrap_or(first);
             let Lasting { level, since, ended, .. } = *lasting;
@@ -719,8 +719,10 @@ enum Course {
     /// Sessions of the rule's codes in its window.
     Counted(u32),
     Run(Run),
-    Standing(Standing),
-    Arranged(Box<Arrangement>),
+    /// Nothing before the first such session: few children have one.
+    Standing(Option<Box<Standing>>),
+    /// The same.
+    Arranged(Option<Box<Arrangement>>),
     Week(Box<Week>),
     /// Nothing of its own.
     Foreseen,
@@ -790,8 +792,8 @@ impl State {
         let course = match measure {
             Measure::Run { .. } => Course::Run(Run::default()),
             Measure::Rate { .. } | Measure::Sessions { .. } => Course::Counted(0),
-            Measure::Unresolved { .. } => Course::Standing(Standing::default()),
-            Measure::Review { .. } => Course::Arranged(Box::default()),
+            Measure::Unresolved { .. } => Course::Standing(None),
+            Measure::Review { .. } => Course::Arranged(None),
             Measure::Pattern { .. } => Course::Week(Box::default()),
             Measure::Chance { .. } | Measure::Expected { .. } | Measure::Change { .. } => Course::Foreseen,
         };
@@ -811,12 +813,12 @@ impl State {
                 run.days() != before
             }
             Course::Standing(standing) => {
-                standing.days.push(session.day());
+                standing.get_or_insert_default().days.push(session.day());
                 true
             }
             Course::Arranged(arrangement) => {
                 let Measure::Review { within, .. } = measure else { return false };
-                arrangement.take(session.day(), *within, calendar);
+                arrangement.get_or_insert_default().take(session.day(), *within, calendar);
                 true
             }
             Course::Week(week) => week.observe(session, code.meaning().is_absent(), calendar),
@@ -841,7 +843,7 @@ impl State {
     fn counted(&self) -> u32 {
         match &self.course {
             Course::Counted(counted) => *counted,
-            Course::Standing(standing) => standing.too_long,
+            Course::Standing(standing) => standing.as_ref().map_or(0, |standing| standing.too_long),
             Course::Run(_) | Course::Arranged(_) | Course::Week(_) | Course::Foreseen => 0,
         }
     }
@@ -849,7 +851,7 @@ impl State {
     /// Sessions of the codes of an [`Measure::Unresolved`].
     fn standing(&self) -> u32 {
         match &self.course {
-            Course::Standing(standing) => u32::try_from(standing.days.len()).unwrap_or(u32::MAX),
+            Course::Standing(Some(standing)) => u32::try_from(standing.days.len()).unwrap_or(u32::MAX),
             _ => 0,
         }
     }
@@ -857,8 +859,8 @@ impl State {
     /// When its level may next rise by time alone.
     fn due(&self) -> Option<Day> {
         match &self.course {
-            Course::Standing(standing) => standing.due,
-            Course::Arranged(arrangement) => arrangement.due,
+            Course::Standing(standing) => standing.as_ref()?.due,
+            Course::Arranged(arrangement) => arrangement.as_ref()?.due,
             _ => None,
         }
     }
@@ -870,7 +872,7 @@ impl State {
 
     fn arrangement(&self) -> Arrangement {
         match &self.course {
-            Course::Arranged(arrangement) => **arrangement,
+            Course::Arranged(Some(arrangement)) => **arrangement,
             _ => Arrangement::default(),
         }
     }
@@ -907,12 +909,12 @@ impl State {
             Measure::Sessions { levels, .. } => levels.gravest(|_, threshold| self.counted() >= threshold),
             Measure::Run { levels, .. } => levels.gravest(|_, threshold| self.run().days() >= threshold),
             Measure::Unresolved { after, within, levels, .. } => {
-                let Course::Standing(standing) = &mut self.course else { return None };
+                let Course::Standing(Some(standing)) = &mut self.course else { return None };
                 let sessions = standing.settle(*after, *within, now);
                 levels.gravest(|_, threshold| sessions >= threshold)
             }
             Measure::Review { after, within, levels, .. } => {
-                let Course::Arranged(arrangement) = &mut self.course else { return None };
+                let Course::Arranged(Some(arrangement)) = &mut self.course else { return None };
                 let overdue = arrangement.settle((*after, *within), levels, now);
                 levels.gravest(|_, threshold| overdue >= threshold)
             }
