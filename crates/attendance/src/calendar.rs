@@ -120,13 +120,13 @@ impl Calendar {
         place(day).saturating_sub(place(before))
     }
 
-    /// The first day of the school year on which [`Calendar::days_between`] comes to `count`; none where the year ends before. A calendar
+    /// The first day of a school year on which [`Calendar::days_between`] comes to `count`; none where the year ends before. A calendar
     /// that does not tell the year, or only of what was seen, does not tell of days to come.
-    pub fn days_after(&self, before: Day, count: usize) -> Option<Day> {
-        if self.reach == Reach::Seen || !self.knows(SchoolYear::of(before)) {
+    pub fn days_after(&self, before: Day, count: usize, year: SchoolYear) -> Option<Day> {
+        if self.reach == Reach::Seen || !self.knows(year) {
             return None;
         }
-        let rest = before.days() + 1..=SchoolYear::of(before).last_day().days();
+        let rest = before.plus(1).max(year.first_day()).days()..=year.last_day().days();
         rest.map(Day::from_days).find(|day| self.days_between(before, *day) >= count)
     }
 

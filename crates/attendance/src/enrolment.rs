@@ -426,10 +426,15 @@ impl Roster {
         values.fold(Groups::default(), Groups::union)
     }
 
-    /// The day by which the child's part-time timetable is to be reviewed next: of its open enrolments what was said last.
+    /// The day by which the child's part-time timetable is to be reviewed next: of its open enrolments that name one the main one's, of two
+    /// what was said last.
     pub fn part_time_review(&self, day: Day) -> Option<Day> {
         let open = self.enrolments.iter().filter(|enrolment| enrolment.is_open(day));
-        open.filter_map(|enrolment| enrolment.part_time_review.as_ref()).max().and_then(|newest| newest.value)
+        let named = open.filter_map(|enrolment| {
+            let said = enrolment.part_time_review.as_ref()?;
+            Some((enrolment.kind == Kind::Main, said.at, said.value?))
+        });
+        named.max().map(|(_, _, day)| day)
     }
 
     /// Where the child lives, by the main enrolment before the subsidiary, by the newer of two main ones; an enrolment
@@ -505,6 +510,7 @@ mod tests {
             RosterEntry { part_time_review: Field::Value(day("2025-10-01")), ..entry(900_001, 4) },
             RosterEntry { part_time_review: Field::Value(day("2025-11-03")), ..entry(900_002, 5) },
             RosterEntry { to: Field::Value(day("2025-09-02")), ..entry(900_002, 6) },
+            RosterEntry { part_time_review: Field::Empty, ..entry(900_003, 7) },
         ];
         let (mut forwards, mut backwards) = (Roster::default(), Roster::default());
         entries.iter().cloned().for_each(|e| _ = forwards.apply(e));

@@ -340,7 +340,7 @@ fn review_sentence(of: CodeSet, overdue: u32, from: Day, by: Option<Day>) -> Str
     let days = if overdue == 1 { "1 school day".to_owned() } else { format!("{overdue} school days") };
     match by {
         Some(by) => format!("Marked {of} since {from}; a review was due by {}, {days} ago", by.spoken()),
-        None => format!("Marked {of} since {from}; no day of a review is known, which is {days} too long"),
+        None => format!("Marked {of} since {from}; no day of a review after that is known, which is {days} too long"),
     }
 }
 
@@ -490,7 +490,7 @@ mod tests {
             evidence.sentence(Change::Raised),
             "Absent without leave for 5 school days in a row since 2 September. Also: Missed 9 of 52 sessions this school year \
              (17.3%); about 63 more sessions, 32 days, by July unless something changes; 2 sessions are still marked N 5 \
-             school days later; Marked C2 since 2 September; no day of a review is known, which is 1 school day too long; Marked C2 \
+             school days later; Marked C2 since 2 September; no day of a review after that is known, which is 1 school day too long; Marked C2 \
              since 2 September; a review was due by 1 October, 5 school days ago"
         );
         evidence.also = vec![];

@@ -21,7 +21,7 @@ use crate::profile::Profile;
 use crate::rate::{Counts, Rate, Share};
 use crate::record::{Entry, YearRecord};
 use crate::rule::{Level, Levels, Measure, Rule, RuleSet, Rules, Window};
-use crate::{Code, Half, Session};
+use crate::{Code, Half, SchoolYear, Session};
 
 /// What judges: values that change only with the policy.
 #[derive(Clone, Copy, Debug)]
@@ -748,7 +748,7 @@ impl Standing {
         self.too_long = u32::try_from(self.days.iter().filter(stood).count()).unwrap_or(u32::MAX);
         // What counts for some days only is seen on those on which the child is marked.
         let next = self.days.iter().find(|day| within.is_none() && calendar.days_between(**day, today) < after);
-        self.due = next.and_then(|day| calendar.days_after(*day, after));
+        self.due = next.and_then(|day| calendar.days_after(*day, after, SchoolYear::of(today)));
         self.too_long
     }
 }
@@ -781,7 +781,8 @@ impl Arrangement {
         let passed = u32::try_from(calendar.days_between(from, today)).unwrap_or(u32::MAX);
         self.overdue = if lasts(today) { passed.saturating_sub(grace) } else { 0 };
         let next = levels.iter().map(|(_, threshold)| threshold).filter(|threshold| *threshold > self.overdue).min();
-        let due = next.and_then(|threshold| calendar.days_after(from, (grace + threshold) as usize));
+        let due =
+            next.and_then(|threshold| calendar.days_after(from, (grace + threshold) as usize, SchoolYear::of(today)));
         self.due = due.filter(|day| today < *day && lasts(*day));
         self.overdue
     }

@@ -259,9 +259,9 @@ impl Measure {
         }
     }
 
-    /// Whether marks of the year before count: runs and windows of school weeks do not end with the year.
+    /// Whether marks of the year before count: runs, arrangements and windows of school weeks do not end with the year.
     pub(crate) fn reaches_back(&self) -> bool {
-        matches!(self, Self::Run { .. }) || matches!(self.window(), Some(Window::SchoolWeeks(_)))
+        matches!(self, Self::Run { .. } | Self::Review { .. }) || matches!(self.window(), Some(Window::SchoolWeeks(_)))
     }
 
     /// Whether a mark of this code tells it anything.

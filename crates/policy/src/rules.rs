@@ -485,6 +485,7 @@ mod tests {
             "illness-run",
             "suspension-run",
             "part-time-timetable",
+            "part-time-review",
             "pattern",
             "unresolved",
             "unexplained-today",

@@ -136,7 +136,7 @@ impl Partition {
     /// Moves what judging remembers.
     pub(crate) fn remember_effects(&mut self, effects: Effects) {
         let version = effects.judged_with;
-        let present = self.present_year();
+        let (present, today) = (self.present_year(), self.as_of().day());
         self.count_holds(effects.held.len());
         for held in &effects.held {
             self.memory.hold(held.upn, held.offset);
@@ -146,6 +146,10 @@ impl Partition {
             let moved = |pupil: &&mut Pupil| pupil.judged_with != version || pupil.due != due;
             if let Some(pupil) = pupil.filter(moved) {
                 pupil.due = due;
+                if pupil.is_due(today) {
+                    // Told later: it is looked for again.
+                    self.looked_on = None;
+                }
                 if pupil.record.year(present).is_none() {
                     self.memory.due.remove(&upn);
                     continue;

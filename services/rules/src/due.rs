@@ -91,11 +91,10 @@ impl Partition {
         for upn in step {
             let pupil = self.memory.pupils.get(upn);
             let judged_with = pupil.map_or(0, |pupil| pupil.judged_with);
-            // What time brings is news, even where other rules come with it.
             let in_time =
                 moment.passing == Passing::Told && pupil.is_some_and(|pupil| pupil.is_due(moment.as_of.day()));
             let older = judged_with != 0 && judged_with != in_force.version;
-            let cause = Cause { rule_set: older && !in_time, ..Cause::default() };
+            let cause = Cause { rule_set: older, in_time, ..Cause::default() };
             if let Err(reason) = judge(&mut self.memory, moment, present, (*upn, cause), &mut effects) {
                 let (next, now) = (self.position()?.next_offset, self.shared.clock.wall_now().micros());
                 effects.dead_letters.push(nothing_of(*upn, &self.shared.events, self.part, next, now));

@@ -119,6 +119,9 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
     let about = format!("{}/{rule}/{first}/{episode}", upn.number());
     let alert = Uuid::new_v5(&moment.namespace, about.as_bytes());
     let day = moment.as_of.day();
+    // What time brings is news of the day on which it does, even where other rules come with it.
+    let by_time = cause.in_time && difference.change.is_rise();
+    let caused_by = cause.session.or(by_time.then_some(published.since));
     let message = v1::AlertChange {
         alert_id: alert.as_bytes().to_vec(),
         version: published.version,
@@ -137,10 +140,10 @@ pub(crate) fn decide(moment: Moment<'_>, upn: Upn, pupil: &Pupil, wanted: Wanted
         evidence: Some(raw_evidence(&evidence)),
         register_id: cause.register.map(|(id, _)| id.to_vec()).unwrap_or_default(),
         received_at: cause.register.map_or(0, |(_, at)| at.micros()),
-        caused_by: cause.session.map_or(0, Session::number),
+        caused_by: caused_by.map_or(0, Session::number),
         history: cause.origin == Some(Origin::History),
         off_roll_since: pupil.roster.off_roll_since(day).map_or(0, attendance::Day::days),
-        by_rule_set: cause.rule_set && difference.change != Change::Moved,
+        by_rule_set: cause.rule_set && !by_time && difference.change != Change::Moved,
         other_school_urns: pupil.roster.other_schools(day).into_iter().map(attendance::Urn::number).collect(),
     };
     let place = place::of(&pupil.roster, day);

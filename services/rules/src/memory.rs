@@ -23,6 +23,8 @@ pub(crate) struct Cause {
     pub(crate) earliest_year: Option<SchoolYear>,
     /// Whether another rule set than the one that judged last is all that has changed.
     pub(crate) rule_set: bool,
+    /// Whether the day has come on which time alone calls for it.
+    pub(crate) in_time: bool,
 }
 
 /// Pupils named by events, each with its cause.
@@ -110,11 +112,8 @@ impl Memory {
                 Applied::Confirmed => folded.confirmed += 1,
                 Applied::Superseded => folded.superseded += 1,
             }
-            // Whoever is named already is to be written already.
-            let cause = named.entry(*upn).or_insert_with(|| {
-                self.unwritten.insert(*upn);
-                Cause::default()
-            });
+            self.unwritten.insert(*upn);
+            let cause = named.entry(*upn).or_default();
             cause.register = Some((part.register, part.received_at));
             cause.session = cause.session.max(Some(part.session));
             cause.origin = match (cause.origin, part.origin) {

@@ -182,11 +182,13 @@ impl Worker for Partition {
         if messages.len() >= BACKLOG {
             self.busy = Busy::Yes;
         }
-        self.heard = self.shared.clock.wall_now();
         let written = messages.last().and_then(|last| last.timestamp_ms);
-        self.written = written.map_or(self.written, |at| Timestamp::from_micros(at * 1_000));
+        self.written = written.map_or(self.written, |at| Timestamp::from_micros(at.saturating_mul(1_000)));
         self.settle().await?;
-        self.take(&messages).await
+        let taken = self.take(&messages).await;
+        // Silence begins when it is done, however long it took.
+        self.heard = self.shared.clock.wall_now();
+        taken
     }
 
     async fn tick(&mut self) -> Result<Next, WorkError> {

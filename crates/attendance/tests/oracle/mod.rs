@@ -83,7 +83,7 @@ pub(crate) fn wanted(
                 levels.iter().filter(|(_, least)| sessions >= *least as usize).map(|(level, _)| level).max()
             }
             Measure::Review { counted, after, within, levels } => {
-                let days = overdue(&known, (year, now), (*counted, *after, *within, by), calendars);
+                let days = overdue(&known, now, (*counted, *after, *within, by), calendars);
                 levels.iter().filter(|(_, least)| days >= *least as usize).map(|(level, _)| level).max()
             }
             Measure::Change { .. } | Measure::Expected { .. } | Measure::Chance { .. } | Measure::Pattern { .. } => {
@@ -166,14 +166,14 @@ fn open_days(after: Day, until: Day, school: Urn, calendars: &Calendars) -> usiz
 /// after it began. It began with the first session of the codes, or the first after so long a gap that the one before had ended.
 fn overdue(
     known: &[(Session, Urn, Code)],
-    (year, now): (SchoolYear, Session),
+    now: Session,
     (counted, after, within, by): (CodeSet, u32, u32, Option<Day>),
     calendars: &Calendars,
 ) -> usize {
     let (_, school) = known.iter().map(|(session, school, _)| (*session, *school)).max().unwrap();
     let marked: Vec<(Day, Urn)> = known
         .iter()
-        .filter(|(session, _, code)| session.school_year() == year && counted.codes().any(|one| one == *code))
+        .filter(|(_, _, code)| counted.codes().any(|one| one == *code))
         .map(|(session, school, _)| (session.day(), *school))
         .collect();
     let begins = |at: usize| {

@@ -90,7 +90,7 @@ fn show(
     }
     println!("judged by    rule set {}", in_force.version);
     if let Some(due) = fold.due() {
-        println!("looked at    again on {due} at the latest: what stands by then has stood too long");
+        println!("due on       {due}, unless a mark or the roster changes that before");
     }
     let rules = standard.rules.rules();
     for (finding, alert) in fold.findings(standard.rules).zip(standard.rules.alerts()) {

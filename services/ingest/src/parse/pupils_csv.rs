@@ -76,6 +76,7 @@ impl<R: Read> PupilsCsv<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attendance::Day;
     use attendance::enrolment::{Field, Groups, Kind};
 
     fn read(file: &str) -> Vec<RosterRow> {
@@ -85,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_missing_column_says_nothing_and_an_empty_field_takes_back() {
-        let (_, entry) = read("upn,school_urn,groups,to\nR900001000001,900001,fsm;ehcp,\n").remove(0).unwrap();
+        let file = "upn,school_urn,groups,to,part_time_review\nR900001000001,900001,fsm;ehcp,,2025-10-03\n";
+        let (_, entry) = read(file).remove(0).unwrap();
+        assert_eq!(entry.part_time_review, Field::Value(Day::parse("2025-10-03").unwrap()));
         assert_eq!(entry.groups, Field::Value(Groups::parse("ehcp;fsm").unwrap()));
         assert_eq!((entry.to, entry.from), (Field::Empty, Field::Missing));
         assert_eq!(entry.kind, Kind::Main);
@@ -93,9 +96,10 @@ mod tests {
 
     #[test]
     fn a_bad_row_is_refused_with_its_field() {
-        let file = "upn,school_urn,year_group,enrolment,from,groups\n\
-            R900001000001,900001,15,main,2025-09-03,\nR900001000001,900001,7,guest,2025-09-03,\n\
-            R900001000001,900001,7,main,3.9.2025,\nR900001000001,900001,7,main,,rich\nX,900001,7,main,,\n";
+        let file = "upn,school_urn,year_group,enrolment,from,groups,part_time_review\n\
+            R900001000001,900001,15,main,2025-09-03,,\nR900001000001,900001,7,guest,2025-09-03,,\n\
+            R900001000001,900001,7,main,3.9.2025,,\nR900001000001,900001,7,main,,rich,\nX,900001,7,main,,,\n\
+            R900001000001,900001,7,main,,,October\n";
         let told: Vec<String> = read(file).into_iter().map(|row| row.unwrap_err().to_string()).collect();
         for (row, place) in told.iter().zip([
             "line 2, year_group",
@@ -103,6 +107,7 @@ mod tests {
             "line 4, from",
             "line 5, groups",
             "line 6, upn",
+            "line 7, part_time_review",
         ]) {
             assert!(row.starts_with(place), "{row}");
         }
