@@ -35,7 +35,7 @@ fn the_sample_policy_is_sound_and_without_a_warning() {
     let checked = earlybell(&["check", folder.path().to_str().unwrap()], &[]);
     assert!(checked.status.success(), "{}", said(&checked.stderr));
     assert_eq!(said(&checked.stderr), "");
-    assert_eq!(said(&checked.stdout), "Sample Authority: sound: 17 rules, 12 schools, 5 localities\n");
+    assert_eq!(said(&checked.stdout), "Sample Authority: sound: 18 rules, 12 schools, 5 localities\n");
 }
 
 #[test]
