@@ -79,8 +79,9 @@ pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<Folded> {
     let before = resident()?;
     let mut pupils: FxHashMap<Upn, Pupil> = FxHashMap::default();
     let (begun, mut levels) = (Instant::now(), 0_u64);
-    for slice in slices {
-        for event in Event::of_slice(&slice)? {
+    // The slices stay until memory is measured: what they leave would be used again.
+    for slice in &slices {
+        for event in Event::of_slice(slice)? {
             let Event::Marks(part) = event else { continue };
             for (upn, revision) in part.marks {
                 let pupil = pupils.entry(upn).or_default();
@@ -95,6 +96,7 @@ pub(crate) fn fold(county: &County, rules: Rules) -> anyhow::Result<Folded> {
     let seconds = begun.elapsed().as_secs_f64();
     std::hint::black_box(levels);
     let grown = resident()?.saturating_sub(before);
+    drop(slices);
     let years = pupils.values().flat_map(|pupil| pupil.record.years());
     let stored: usize = years.map(|year| proto::year_to_bytes(year).len()).sum();
     let count = u64::from(county.size.pupils);
