@@ -54,11 +54,6 @@ impl Newest {
         let before = self.steps.partition_point(|(_, newest)| *newest < session);
         self.steps.get(before).copied()
     }
-
-    /// The newest of all.
-    pub fn last(&self) -> Option<Session> {
-        self.steps.last().map(|(_, session)| *session)
-    }
 }
 
 /// An alert change as `backtest` writes it.

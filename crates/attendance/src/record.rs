@@ -144,6 +144,11 @@ impl YearRecord {
         self.entries.iter().map(|packed| self.unpacked(*packed))
     }
 
+    /// The newest session.
+    pub fn newest(&self) -> Option<Session> {
+        self.entries().next_back().map(|entry| entry.session)
+    }
+
     /// The school of an entry.
     pub fn school(&self, entry: Entry) -> Option<Urn> {
         self.schools.get(usize::from(entry.school)).copied()

@@ -105,9 +105,7 @@ impl World {
 
     /// The installation's time is another day's.
     async fn comes(&self, date: &str) {
-        let mut tx = self.store.begin().await.unwrap();
-        store::installation::forward(&mut tx, Session::new(day(date), Half::Pm).number()).await.unwrap();
-        tx.commit().await.unwrap();
+        self.installation.comes(&self.store, Session::new(day(date), Half::Pm)).await;
     }
 
     async fn until_told(&self, team: &str, moves: usize) {

@@ -414,9 +414,7 @@ async fn what_has_stood_too_long_is_told_though_no_mark_comes() {
     };
     let morning = |day: &str| Session::new(Day::parse(day).unwrap(), Half::Am);
     let comes = async |day: &str, wanted: &[(u32, i32)]| {
-        let mut tx = store.begin().await.unwrap();
-        store::installation::forward(&mut tx, morning(day).number()).await.unwrap();
-        tx.commit().await.unwrap();
+        installation.comes(&store, morning(day)).await;
         support::wait_until(Duration::from_secs(30), day, async || match owed().await {
             found if found == wanted => Ok(()),
             found => Err(format!("{found:?}")),
@@ -460,9 +458,7 @@ async fn what_is_settled_by_marks_on_their_way_is_not_told() {
     process.terminate();
     drop(process);
     mark(Code::I, 2).await;
-    let mut tx = store.begin().await.unwrap();
-    store::installation::forward(&mut tx, session.number() + 40).await.unwrap();
-    tx.commit().await.unwrap();
+    installation.comes(&store, Session::from_number(session.number() + 40)).await;
     let process = installation.service("rules", None);
     installation.settled(&store).await;
     // Longer than it takes the calendar for what it can see.

@@ -183,6 +183,6 @@ fn row_urn(school: Urn) -> Option<i32> {
     i32::try_from(school.number()).ok()
 }
 
-fn micros(time: Duration) -> i64 {
+pub(crate) fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -142,18 +142,16 @@ impl Partition {
             self.memory.hold(held.upn, held.offset);
         }
         for (upn, due) in effects.judged {
+            self.memory.due.remove(&upn);
             let pupil = self.memory.pupils.get_mut(&upn);
             let moved = |pupil: &&mut Pupil| pupil.judged_with != version || pupil.due != due;
-            if let Some(pupil) = pupil.filter(moved) {
-                pupil.due = due;
-                if pupil.is_due(today) {
-                    // Told later: it is looked for again.
-                    self.looked_on = None;
-                }
-                if pupil.record.year(present).is_none() {
-                    self.memory.due.remove(&upn);
-                    continue;
-                }
+            let Some(pupil) = pupil.filter(moved) else { continue };
+            pupil.due = due;
+            if pupil.is_due(today) {
+                // Told later: it is looked for again.
+                self.looked_on = None;
+            }
+            if pupil.record.year(present).is_some() {
                 // The stored row tells the next owner which rule set judged, and when time alone calls for it again.
                 pupil.judged_with = version;
                 if !pupil.unwritten.contains(&present) {
@@ -161,7 +159,6 @@ impl Partition {
                 }
                 self.memory.unwritten.insert(upn);
             }
-            self.memory.due.remove(&upn);
         }
         self.shared.metrics.committed(&effects.decided);
         // A line a register, not a change: a backlog's batch may hold thousands.

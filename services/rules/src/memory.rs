@@ -88,6 +88,11 @@ impl Memory {
         missing
     }
 
+    /// The newest session known: by the clock, or folded here.
+    pub(crate) fn as_of(&self, by_clock: Session) -> Session {
+        self.newest.map_or(by_clock, |newest| newest.max(by_clock))
+    }
+
     /// Every record of the year is here now.
     pub(crate) fn whole_year(&mut self, year: SchoolYear) {
         self.whole.push(year);

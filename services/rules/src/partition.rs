@@ -4,6 +4,7 @@
 //! Takes slices, gives alert changes. One transaction is in flight at a time; each begins with the compare-and-set on the
 //! position row. A commit of unknown outcome is settled by reading that row before anything else is done.
 
+use crate::checkpoint::micros;
 use crate::commit::Pending;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -141,9 +142,9 @@ impl Partition {
     /// Whether all that was written is here, as far as one can tell. Before that, time tells nothing new of a child: what it waits for may be
     /// on its way.
     pub(crate) fn is_current(&self) -> bool {
-        let now = self.shared.clock.wall_now();
-        let since = |then: Timestamp| Duration::from_micros(u64::try_from(now.micros() - then.micros()).unwrap_or(0));
-        since(self.written) < LATELY || since(self.heard) > SILENCE
+        let now = self.shared.clock.wall_now().micros();
+        now.saturating_sub(self.written.micros()) < micros(LATELY)
+            || now.saturating_sub(self.heard.micros()) > micros(SILENCE)
     }
 
     /// The rule set in force.
@@ -153,8 +154,7 @@ impl Partition {
 
     /// The newest session known: by the installation's clock, or folded here.
     pub(crate) fn as_of(&self) -> Session {
-        let by_clock = Session::at(self.shared.clock.now());
-        self.memory.newest.map_or(by_clock, |newest| newest.max(by_clock))
+        self.memory.as_of(Session::at(self.shared.clock.now()))
     }
 
     /// The present school year. The first mark of September makes it, even where the clock was read a moment before.

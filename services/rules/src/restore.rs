@@ -206,19 +206,19 @@ impl Partition {
         if self.memory.held.contains_key(&upn) {
             return Ok(());
         }
-        let present = self.present_year();
+        // Few rows have one, and a county's are read at every start.
+        let due = row.due_at.filter(|_| year == self.present_year());
         let pupil = self.memory.pupils.entry(upn).or_default();
         if pupil.loaded.contains(&year) {
             return Ok(());
         }
         match proto::year_from_bytes(year, &row.body) {
             Ok(record) => {
-                self.memory.newest = self.memory.newest.max(record.entries().next_back().map(|entry| entry.session));
+                self.memory.newest = self.memory.newest.max(record.newest());
                 pupil.record.put(record);
                 // An older year's row tells of its own time.
                 if pupil.record.years().all(|known| known.year() <= year) {
                     pupil.judged_with = row.judged_with;
-                    let due = row.due_at.filter(|_| year == present);
                     pupil.due = due.map(|at| Timestamp::from_micros(at).day_in_london());
                 }
             }

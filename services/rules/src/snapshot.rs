@@ -111,7 +111,7 @@ impl Snapshot {
             pupil.publish(PublishedAlert::of_row(&row).map_err(wrong)?);
         }
         let mut changes = BTreeMap::new();
-        let as_of = self.memory.newest.map_or(as_of, |newest| newest.max(as_of));
+        let as_of = self.memory.as_of(as_of);
         for pupil in self.memory.pupils.values_mut() {
             for wanted in pupil.judge((year, as_of), policy, (Direction::Any, Passing::Told), &[]) {
                 *changes.entry(wanted.difference.change).or_default() += 1;
@@ -155,7 +155,7 @@ impl Snapshot {
         let wrong = |error| SnapshotError::Contract { what: format!("a stored record of {year}"), error };
         let record = proto::year_from_bytes(year, &row.body).map_err(wrong)?;
         if let Some(upn) = u64::try_from(row.upn).ok().and_then(Upn::from_number) {
-            self.memory.newest = self.memory.newest.max(record.entries().next_back().map(|entry| entry.session));
+            self.memory.newest = self.memory.newest.max(record.newest());
             self.memory.pupils.entry(upn).or_default().record.put(record);
         }
         Ok(())

@@ -3,9 +3,9 @@
 
 use super::Installation;
 use super::registers::{Sending, YEAR};
-use attendance::Upn;
 use attendance::backtest::Outcome;
 use attendance::record::YearRecord;
+use attendance::{Session, Upn};
 use prost::Message as _;
 use proto::{Event, v1};
 use sqlx::{Connection as _, PgConnection};
@@ -74,9 +74,14 @@ impl Installation {
 
     /// What ingest does, where none runs: the newest session is the installation's time.
     pub(crate) async fn forward(&self, store: &Store, sendings: &[Sending]) {
-        let newest = sendings.iter().map(|sending| sending.session.number()).max().unwrap();
+        let newest = sendings.iter().map(|sending| sending.session).max().unwrap();
+        self.comes(store, newest).await;
+    }
+
+    /// The installation's time is another session's.
+    pub(crate) async fn comes(&self, store: &Store, session: Session) {
         let mut tx = store.begin().await.unwrap();
-        store::installation::forward(&mut tx, newest).await.unwrap();
+        store::installation::forward(&mut tx, session.number()).await.unwrap();
         tx.commit().await.unwrap();
     }
 

@@ -165,8 +165,8 @@ async fn alerts(ground: &Ground, tables: &Tables, problems: &mut Problems) -> an
 fn count(ground: &Ground, tables: &Tables, year: SchoolYear, found: &mut Found) {
     let policy = &ground.policy;
     let standard = policy.standard();
-    let newest = tables.records.values().filter_map(|record| record.entries().next_back());
-    let as_of = newest.map(|entry| entry.session).max().unwrap_or(Session::new(year.first_day(), Half::Am));
+    let newest = tables.records.values().filter_map(YearRecord::newest);
+    let as_of = newest.max().unwrap_or(Session::new(year.first_day(), Half::Am));
     let none = || Level::ALL.map(|level| (level.text(), 0)).into();
     found.alerts.extend(policy.localities.iter().map(|locality| (locality.clone(), none())));
     for (upn, record) in &tables.records {
