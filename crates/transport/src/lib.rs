@@ -16,7 +16,7 @@ pub mod topic;
 pub use admin::{Admin, AdminError, Difference, Ensured, TopicSpec, Watermarks};
 pub use connection::{Connection, UnsupportedError};
 pub use consumer::{
-    Cause, ConsumerConfig, ConsumerError, Load, Next, NoObserver, Observer, Release, Start, WorkError, Worker, run,
+    Cause, ConsumerConfig, ConsumerError, End, Load, Next, NoObserver, Observer, Release, Start, WorkError, Worker, run,
 };
 pub use embedded::{Embedded, EmbeddedError, PARTITION_BYTES};
 pub use message::{Header, Message};

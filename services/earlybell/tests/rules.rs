@@ -440,30 +440,36 @@ async fn what_has_stood_too_long_is_told_though_no_mark_comes() {
     process.terminate();
 }
 
-/// The reason came on the last day, while nobody worked: whoever begins on the day after reads first what was written, and then looks at the
-/// calendar.
+/// Two children without a reason; that of one came on the last day, while nobody worked: whoever begins on the day after reads first what
+/// was written, and then looks at the calendar, which tells of the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_settled_by_marks_on_their_way_is_not_told() {
     let installation = Installation::start(1).await;
     let process = installation.service("rules", None);
     let (producer, store) = (producer(&installation), installation.store().await);
     let session = Session::new(Day::parse("2025-09-02").unwrap(), Half::Am);
-    let mark = async |code, later| {
+    let [one, other] = ["A900001000001", "A900001000002"].map(|upn| Upn::parse(upn).unwrap());
+    let mark = async |upns: &[Upn], code, later| {
         let revision = Revision { revised_at: session.begins().plus_micros(later), code, minutes_late: None };
-        let marks = vec![(Upn::parse("A900001000001").unwrap(), revision)];
+        let marks = upns.iter().map(|upn| (*upn, revision)).collect();
         produce(&producer, 1, &[Sending { school: Urn::new(900_001).unwrap(), session, marks }]).await;
     };
-    mark(Code::N, 1).await;
+    mark(&[one, other], Code::N, 1).await;
     installation.settled(&store).await;
     process.terminate();
     drop(process);
-    mark(Code::I, 2).await;
+    mark(&[one], Code::I, 2).await;
     installation.comes(&store, Session::from_number(session.number() + 40)).await;
     let process = installation.service("rules", None);
+    support::wait_until(Duration::from_secs(30), "the other to be told of", async || {
+        if installation.sent().await.is_empty() { Err("nobody is".to_owned()) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
     installation.settled(&store).await;
-    // Longer than it takes the calendar for what it can see.
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    assert_eq!(installation.sent().await, BTreeMap::new());
+    let told: Vec<u64> =
+        installation.sent().await.values().flat_map(BTreeMap::values).map(|change| change.upn).collect();
+    assert_eq!(told, [other.number()]);
     process.terminate();
 }
 

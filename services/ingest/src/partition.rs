@@ -13,7 +13,7 @@ use std::sync::Arc;
 use store::position::{self, Position, Settled, Written};
 use store::{CommitError, Store, StoreError, Tx, dead_letter, register};
 use tokio::sync::watch;
-use transport::consumer::{Next, Release, Start, WorkError, Worker};
+use transport::consumer::{End, Next, Release, Start, WorkError, Worker};
 use transport::{Admin, Connection, Message, Producer, TopicPartition};
 use uuid::Uuid;
 
@@ -195,7 +195,7 @@ impl Worker for Partition {
         Ok(())
     }
 
-    async fn tick(&mut self) -> Result<Next, WorkError> {
+    async fn tick(&mut self, _end: Option<End>) -> Result<Next, WorkError> {
         self.settle().await?;
         if !self.watches() {
             return Ok(Next::Idle);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use store::position::{self, Position, Settled, Written};
 use store::{CommitError, Store, casework};
 use tokio::sync::watch;
-use transport::{Message, Next, Release, Start, WorkError, Worker};
+use transport::{End, Message, Next, Release, Start, WorkError, Worker};
 use uuid::Uuid;
 
 /// A gap older than this, in microseconds, is an error in the log.
@@ -191,7 +191,7 @@ impl Worker for Partition {
         self.take(&messages).await
     }
 
-    async fn tick(&mut self) -> Result<Next, WorkError> {
+    async fn tick(&mut self, _end: Option<End>) -> Result<Next, WorkError> {
         self.settle().await?;
         self.look_at_gaps().await?;
         Ok(Next::Idle)

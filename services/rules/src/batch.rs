@@ -4,7 +4,7 @@
 //! was stored ahead, folding again changes nothing and the alert is still owed.
 
 use crate::commit::row_upn;
-use crate::effects::{Effects, Held, Moment, Passing};
+use crate::effects::{Effects, Held, Moment};
 use crate::judging::judge;
 use crate::memory::{Named, Taken};
 use crate::partition::{Memorised, Partition};
@@ -112,7 +112,8 @@ impl Partition {
     /// goes to the dead letters.
     fn judge_named(&mut self, named: Named, new: &[Decoded<'_>], effects: &mut Effects) -> Result<(), WorkError> {
         let in_force = self.in_force();
-        let moment = self.moment(&in_force);
+        let next_offset = new.last().map_or(self.folded, |decoded| decoded.message.offset + 1);
+        let moment = self.moment(&in_force, next_offset);
         effects.judged_with = in_force.version;
         let present = self.present_year();
         let mut pupils: Vec<_> = named.into_iter().collect();
@@ -130,9 +131,9 @@ impl Partition {
         self.mind_holds(effects.held.len())
     }
 
-    /// Where and when it is judged now.
-    pub(crate) fn moment<'a>(&self, in_force: &'a InForce) -> Moment<'a> {
-        let passing = if self.is_current() { Passing::Told } else { Passing::Later };
+    /// Where and when it is judged what was folded before an offset.
+    pub(crate) fn moment<'a>(&self, in_force: &'a InForce, next_offset: i64) -> Moment<'a> {
+        let passing = self.passing(next_offset);
         Moment { in_force, namespace: self.shared.namespace, as_of: self.as_of(), passing }
     }
 

@@ -31,7 +31,7 @@ impl Partition {
         // Once a day: a child whose last day on a roll has passed, or whose first has come, moves without an event; a session that stood
         // too long today does so whether or not a mark comes.
         let today = self.as_of().day();
-        if !self.is_current() {
+        if self.passing(self.folded) == Passing::Later {
             self.looked_on = None;
         } else if self.looked_on != Some(today) {
             let is_due = |pupil: &Pupil| pupil.is_due(today) || pupil.has_moved(present, today);
@@ -86,7 +86,7 @@ impl Partition {
 
     async fn judge_step(&mut self, step: &[Upn]) -> Result<(), WorkError> {
         let (in_force, present) = (self.in_force(), self.present_year());
-        let moment = self.moment(&in_force);
+        let moment = self.moment(&in_force, self.folded);
         let mut effects = Effects { judged_with: in_force.version, ..Effects::default() };
         for upn in step {
             let pupil = self.memory.pupils.get(upn);

@@ -4,8 +4,8 @@
 //! Takes slices, gives alert changes. One transaction is in flight at a time; each begins with the compare-and-set on the
 //! position row. A commit of unknown outcome is settled by reading that row before anything else is done.
 
-use crate::checkpoint::micros;
 use crate::commit::Pending;
+use crate::effects::Passing;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use installation::InForce;
@@ -15,12 +15,11 @@ use rustc_hash::FxHashSet;
 use service::clock::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use store::outbox::OutboxRow;
 use store::position::Position;
 use store::{Store, StoreError};
 use tokio::sync::watch;
-use transport::consumer::{Next, Release, Start, WorkError, Worker};
+use transport::consumer::{End, Next, Release, Start, WorkError, Worker};
 use transport::{Message, Producer};
 use uuid::Uuid;
 
@@ -82,16 +81,9 @@ pub(crate) struct Partition {
     pub(crate) looked_on: Option<Day>,
     /// When pupils were held, within the last hour: microseconds.
     pub(crate) held_lately: Vec<i64>,
-    /// When messages came last, or it was taken over, and when the newest message was written.
-    pub(crate) heard: Timestamp,
-    pub(crate) written: Timestamp,
+    /// Where the partition ends, as Kafka told it last; none since the take-over.
+    pub(crate) end: Option<End>,
 }
-
-/// Whoever reads what was written so lately has no backlog.
-const LATELY: Duration = Duration::from_mins(1);
-
-/// Nor has whoever hears nothing for so long.
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// Messages that come at once only where many wait.
 const BACKLOG: usize = 100;
@@ -134,17 +126,15 @@ impl Partition {
             years_ended_before: None,
             looked_on: None,
             held_lately: Vec::new(),
-            heard: last_pass,
-            written: Timestamp::default(),
+            end: None,
         }
     }
 
-    /// Whether all that was written is here, as far as one can tell. Before that, time tells nothing new of a child: what it waits for may be
-    /// on its way.
-    pub(crate) fn is_current(&self) -> bool {
-        let now = self.shared.clock.wall_now().micros();
-        now.saturating_sub(self.written.micros()) < micros(LATELY)
-            || now.saturating_sub(self.heard.micros()) > micros(SILENCE)
+    /// Whether time tells something new of a child once all before `next_offset` is folded: not while what it waits for may be on its way,
+    /// written before Kafka told the partition's end.
+    pub(crate) fn passing(&self, next_offset: i64) -> Passing {
+        let is_reached = self.end.is_some_and(|end| end.is_reached(next_offset));
+        if is_reached { Passing::Told } else { Passing::Later }
     }
 
     /// The rule set in force.
@@ -182,16 +172,12 @@ impl Worker for Partition {
         if messages.len() >= BACKLOG {
             self.busy = Busy::Yes;
         }
-        let written = messages.last().and_then(|last| last.timestamp_ms);
-        self.written = written.map_or(self.written, |at| Timestamp::from_micros(at.saturating_mul(1_000)));
         self.settle().await?;
-        let taken = self.take(&messages).await;
-        // Silence begins when it is done, however long it took.
-        self.heard = self.shared.clock.wall_now();
-        taken
+        self.take(&messages).await
     }
 
-    async fn tick(&mut self) -> Result<Next, WorkError> {
+    async fn tick(&mut self, end: Option<End>) -> Result<Next, WorkError> {
+        self.end = end;
         self.settle().await?;
         if let Some(position) = &self.position {
             let waiting = self.waiting.front().map(|row| row.put_at);

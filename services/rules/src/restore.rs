@@ -43,7 +43,7 @@ impl Partition {
         self.load_outbox().await?;
         self.judged_version = 0;
         (self.years_ended_before, self.looked_on) = (None, None);
-        (self.last_pass, self.heard, self.written) = (now, self.shared.clock.wall_now(), Timestamp::default());
+        (self.last_pass, self.end) = (now, None);
         service::fault::point("rules.restore.after_load");
         Ok(start)
     }

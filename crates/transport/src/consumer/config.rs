@@ -11,6 +11,9 @@ use crate::consumer::budget::Load;
 /// librdkafka's `max.poll.interval.ms`: after this long without a poll the group counts us out.
 const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
 
+/// How often librdkafka makes its statistics, which tell where partitions end.
+const ENDS_EVERY: Duration = Duration::from_secs(1);
+
 /// Settings of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerConfig {
@@ -66,6 +69,11 @@ impl ConsumerConfig {
         self.session_timeout / 2
     }
 
+    /// How often workers are told where their partitions end.
+    pub(crate) fn ends_every(&self) -> Duration {
+        self.commit_every.min(ENDS_EVERY)
+    }
+
     /// Everything that is wrong, a line each.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -113,7 +121,7 @@ impl ConsumerConfig {
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.wait.max.ms", millis(self.fetch_wait))
             .set("queued.max.messages.kbytes", prefetch_kib.to_string())
-            .set("statistics.interval.ms", millis(self.commit_every));
+            .set("statistics.interval.ms", millis(self.ends_every()));
         config
     }
 }

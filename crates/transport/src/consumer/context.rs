@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics, Topic};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::connection::forward_log;
 use crate::consumer::assignment::{Change, Event};
@@ -20,10 +22,13 @@ use crate::topic::TopicPartition;
 #[derive(Debug)]
 pub(crate) enum Signal {
     Rebalance(Event),
-    /// High watermarks, from librdkafka's statistics.
-    High(Vec<(TopicPartition, i64)>),
+    /// High watermarks, and the moment of librdkafka's statistics that told them.
+    High(Vec<(TopicPartition, i64)>, Instant),
     Error(String),
 }
+
+/// A leader that has not answered for so long may have more than we know. It answers a fetch at least every `fetch_wait`.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) struct Context {
     signals: mpsc::UnboundedSender<Signal>,
@@ -59,15 +64,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let highs = statistics.topics.iter().flat_map(|(name, topic)| {
-            let topic_name: Arc<str> = name.as_str().into();
-            topic.partitions.values().filter_map(move |partition| {
-                let number = u32::try_from(partition.partition).ok()?;
-                let known = partition.hi_offset >= 0;
-                known.then(|| (TopicPartition::new(Arc::clone(&topic_name), number), partition.hi_offset))
-            })
-        });
-        self.send(Signal::High(highs.collect()));
+        self.send(Signal::High(highs(&statistics), Instant::now()));
     }
 }
 
@@ -95,6 +92,25 @@ impl ConsumerContext for Context {
         let number = self.events.fetch_add(1, Ordering::Relaxed) + 1;
         self.send(Signal::Rebalance(Event { number, change, partitions: partitions(list) }));
     }
+}
+
+/// The high watermarks of partitions whose leader answers.
+fn highs(statistics: &Statistics) -> Vec<(TopicPartition, i64)> {
+    let is_lately = |idle: i64| u128::try_from(idle).is_ok_and(|idle| idle < ANSWERS_WITHIN.as_micros());
+    let answers = |leader: i32| {
+        let mut brokers = statistics.brokers.values();
+        brokers.any(|broker| broker.nodeid == leader && broker.state == "UP" && is_lately(broker.rxidle))
+    };
+    let of_topic = |(name, topic): (&String, &Topic)| {
+        let name: Arc<str> = name.as_str().into();
+        let high = |partition: &Partition| {
+            let number = u32::try_from(partition.partition).ok()?;
+            let known = partition.hi_offset >= 0 && answers(partition.leader);
+            known.then(|| (TopicPartition::new(Arc::clone(&name), number), partition.hi_offset))
+        };
+        topic.partitions.values().filter_map(high).collect::<Vec<_>>()
+    };
+    statistics.topics.iter().flat_map(of_topic).collect()
 }
 
 /// Gives up those of the partitions that librdkafka has: it refuses a list with any other as a whole, and then waits for

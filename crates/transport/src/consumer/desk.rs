@@ -8,12 +8,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::consumer::assignment::Tenure;
 use crate::consumer::budget::Load;
-use crate::consumer::worker::{Next, Release, Start, WorkError, Worker};
+use crate::consumer::worker::{self, Next, Release, Start, WorkError, Worker};
 use crate::message::Message;
 use crate::topic::TopicPartition;
 
@@ -62,6 +62,7 @@ pub(crate) struct Hatch {
     pub(crate) tenure: Tenure,
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
     pub(crate) dismissal: oneshot::Sender<Release>,
+    pub(crate) end: watch::Sender<Option<worker::End>>,
 }
 
 /// Tells the loop who speaks; on its own end says `Gone` unless the tenure was ended in words.
@@ -96,6 +97,7 @@ pub(crate) struct Desk {
     rules: Rules,
     inbox: mpsc::UnboundedReceiver<Message>,
     dismissal: oneshot::Receiver<Release>,
+    end: watch::Receiver<Option<worker::End>>,
     waiting: VecDeque<Message>,
     pause: Duration,
 }
@@ -124,10 +126,11 @@ impl Desk {
     ) -> (Self, Hatch) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let (dismissal, dismissed) = oneshot::channel();
+        let (end, ends) = watch::channel(None);
         let voice = Voice { at, tenure, reports, ended: false };
         let waiting = VecDeque::new();
-        let desk = Self { voice, rules, inbox, dismissal: dismissed, waiting, pause: PAUSES.0 };
-        (desk, Hatch { tenure, inbox: sender, dismissal })
+        let desk = Self { voice, rules, inbox, dismissal: dismissed, end: ends, waiting, pause: PAUSES.0 };
+        (desk, Hatch { tenure, inbox: sender, dismissal, end })
     }
 
     /// Serves the partition until the tenure ends, which is its last report.
@@ -188,7 +191,8 @@ impl Desk {
 
     async fn tick<W: Worker>(&mut self, worker: &mut W) -> Result<Next, End> {
         loop {
-            match self.watch("tick", worker.tick()).await {
+            let end = *self.end.borrow();
+            match self.watch("tick", worker.tick(end)).await {
                 Ok(next) => {
                     self.settled();
                     return Ok(next);

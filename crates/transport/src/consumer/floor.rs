@@ -22,12 +22,14 @@ use crate::consumer::desk::{Desk, Hatch, Report, Rules, What};
 use crate::consumer::error::ConsumerError;
 use crate::consumer::ledger::{Delivery, Ledger};
 use crate::consumer::observer::Observer;
-use crate::consumer::worker::{Release, Start, Worker};
+use crate::consumer::worker::{End, Release, Start, Worker};
 use crate::message::Message;
 use crate::topic::{TopicPartition, native};
 
 /// librdkafka's own thread answers a seek in microseconds, without the network.
 const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
+/// What a partition's end was told to be holds for so many times the pause after which it is told again.
+const TOLD_AGAIN: u32 = 5;
 /// When a seek is tried again: Kafka has been told to read a partition but has not begun yet.
 const SEEK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -93,8 +95,12 @@ where
                 let orders = self.assignment.heard(event, Instant::now());
                 self.obey(orders);
             }
-            Signal::High(highs) => {
+            Signal::High(highs, told_at) => {
+                let holds_until = told_at + self.config.ends_every() * TOLD_AGAIN;
                 for (at, high) in highs {
+                    if let Some(hatch) = self.hatches.get(&at) {
+                        hatch.end.send_replace(Some(End { offset: high, holds_until }));
+                    }
                     let Some(ledger) = self.ledgers.get_mut(&at) else { continue };
                     ledger.saw_high(high);
                     if let Some(lag) = ledger.lag() {

@@ -32,4 +32,4 @@ pub use config::ConsumerConfig;
 pub use error::ConsumerError;
 pub use observer::{NoObserver, Observer};
 pub use run::run;
-pub use worker::{Cause, Next, Release, Start, WorkError, Worker};
+pub use worker::{Cause, End, Next, Release, Start, WorkError, Worker};

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::future::Future;
 
+use tokio::time::Instant;
+
 use crate::message::Message;
 
 /// Where to read on.
@@ -12,6 +14,22 @@ pub enum Start {
     Beginning,
     /// The next offset to read.
     At(i64),
+}
+
+/// Where a partition ended when Kafka told so last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The offset that the next message gets.
+    pub offset: i64,
+    /// Until when this may be taken for true: after it, who told it is silent, or we were frozen.
+    pub holds_until: Instant,
+}
+
+impl End {
+    /// Whether nothing is known to wait for a reader whose next offset this is.
+    pub fn is_reached(self, next_offset: i64) -> bool {
+        self.offset <= next_offset && Instant::now() < self.holds_until
+    }
 }
 
 /// Whether a tick has more to do.
@@ -69,8 +87,8 @@ pub trait Worker: Send + 'static {
     /// same messages come again.
     fn batch(&mut self, messages: Vec<Message>) -> impl Future<Output = Result<(), WorkError>> + Send;
 
-    /// What is due besides messages: called after every batch and at least every `tick`.
-    fn tick(&mut self) -> impl Future<Output = Result<Next, WorkError>> + Send;
+    /// What is due besides messages: called after every batch and at least every `tick`. `end`: the partition's, once it is known.
+    fn tick(&mut self, end: Option<End>) -> impl Future<Output = Result<Next, WorkError>> + Send;
 
     /// Lets go; comes last, once. An error is logged and changes nothing.
     fn release(&mut self, why: Release) -> impl Future<Output = Result<(), WorkError>> + Send;

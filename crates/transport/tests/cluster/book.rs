@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
-use transport::{Message, Next, Observer, Release, Start, TopicPartition, WorkError, Worker};
+use transport::{End, Message, Next, Observer, Release, Start, TopicPartition, WorkError, Worker};
 
 use crate::ground::PATIENCE;
 
@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) releases: Vec<(&'static str, Release)>,
     /// The partitions of which a member shows the lag.
     pub(crate) shown: BTreeSet<(&'static str, TopicPartition)>,
+    /// Where a partition was told to end, at its last tick.
+    pub(crate) ends: BTreeMap<TopicPartition, Option<End>>,
     pub(crate) largest_batch: usize,
     pub(crate) batches: usize,
 }
@@ -94,6 +96,16 @@ impl Book {
             if condition(&state) { Ok(()) } else { Err(seen()) }
         };
         support::wait_until(PATIENCE, what, look).await.expect("in time");
+    }
+}
+
+impl State {
+    /// The partitions of which all is applied that they are known to hold.
+    pub(crate) fn current(&self) -> usize {
+        let next_offset = |at: &TopicPartition| self.rows.get(at).and_then(|row| row.next_offset).unwrap_or(0);
+        let is_current =
+            |(at, end): &(&TopicPartition, &Option<End>)| end.is_some_and(|end| end.is_reached(next_offset(at)));
+        self.ends.iter().filter(is_current).count()
     }
 }
 
@@ -176,7 +188,8 @@ impl Worker for Clerk {
         self.apply(messages)
     }
 
-    async fn tick(&mut self) -> Result<Next, WorkError> {
+    async fn tick(&mut self, end: Option<End>) -> Result<Next, WorkError> {
+        self.book.state().ends.insert(self.at.clone(), end);
         Ok(Next::Idle)
     }
 

@@ -5,8 +5,7 @@ use crate::world::{On, World};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::time::Duration;
-use store::record::RecordRow;
-use store::{held, record};
+use store::record::{self, RecordRow};
 
 pub(crate) const FAULTS: &[Fault] = &[
     Fault {
@@ -59,10 +58,7 @@ async fn undecodable(world: &mut World, rounds: u32) {
         world.restart("rules", None);
         world.send(12).await;
         world.settled().await;
-        let held = held::list(&world.store, part).await.unwrap();
-        if held.len() != 1 {
-            world.problems.push(format!("{} pupils are held instead of one", held.len()));
-        }
+        one_is_held(world).await;
         put(world, sound).await;
         replay(world).await;
     }
@@ -80,14 +76,15 @@ async fn panics(world: &mut World, rounds: u32) {
         world.restart("rules", Some(&format!("rules.judge.panic:{nth}:fail")));
         world.send(12).await;
         world.settled().await;
-        let mut count = 0;
-        for part in 0..world.installation.partitions {
-            count += held::list(&world.store, i32::try_from(part).unwrap()).await.unwrap().len();
-        }
-        if count != 1 {
-            world.problems.push(format!("{count} pupils are held instead of one"));
-        }
+        one_is_held(world).await;
         replay(world).await;
+    }
+}
+
+async fn one_is_held(world: &mut World) {
+    let count = world.held().await.unwrap().len();
+    if count != 1 {
+        world.problems.push(format!("{count} pupils are held instead of one"));
     }
 }
 
@@ -95,11 +92,9 @@ async fn panics(world: &mut World, rounds: u32) {
 async fn replay(world: &mut World) {
     world.installation.run(&["dead-letters", "replay", "--reason", "held"]);
     world.settled().await;
-    for part in 0..world.installation.partitions {
-        let held = held::list(&world.store, i32::try_from(part).unwrap()).await.unwrap();
-        if !held.is_empty() {
-            world.problems.push(format!("still held after the replay: {held:?}"));
-        }
+    let held = world.held().await.unwrap();
+    if !held.is_empty() {
+        world.problems.push(format!("still held after the replay: {held:?}"));
     }
 }
 

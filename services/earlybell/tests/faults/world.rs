@@ -15,7 +15,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Store, position};
+use store::held::{self, HeldRow};
+use store::{Store, StoreError, position};
 use tokio::task::JoinSet;
 
 /// On what a fault is played.
@@ -224,6 +225,15 @@ impl World {
         let sendings = self.next(count);
         let sending = self.begin_with(sendings, Duration::ZERO);
         self.arrived(sending).await;
+    }
+
+    /// Who is held.
+    pub(crate) async fn held(&self) -> Result<Vec<HeldRow>, StoreError> {
+        let mut all = Vec::new();
+        for part in 0..self.installation.partitions {
+            all.extend(held::list(&self.store, i32::try_from(part).unwrap()).await?);
+        }
+        Ok(all)
     }
 
     /// Waits until nothing is on its way; what ended meanwhile is started again.
