@@ -18,7 +18,7 @@ mod regression;
 pub use child::{Foreseen, foresee, whole};
 pub(crate) use child::{Foresight, rest};
 pub use fit::{Child, Steps, fit};
-pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage};
+pub use model::{After, CLASSES, Calibration, Chances, Class, Model, ModelError, Parts, Stage, TOLD_AT};
 pub use outlook::{Ahead, Interval, Limit, Outlook};
 pub use regression::most_likely;
 

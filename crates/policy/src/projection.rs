@@ -5,15 +5,15 @@ use crate::problem::{Place, Problem, Problems};
 use crate::table::{Entry, Table};
 use attendance::Phase;
 use attendance::enrolment::YearGroup;
-use attendance::forecast::{After, Calibration, Chances, Class, Model, Parts, Stage};
+use attendance::forecast::{After, Calibration, Chances, Class, Model, Parts, Stage, TOLD_AT};
 use serde::Deserialize;
 use std::fmt::Write;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCalibration {
-    shift: [f64; 2],
-    slope: [f64; 2],
+    shift: [f64; TOLD_AT.len()],
+    slope: [f64; TOLD_AT.len()],
 }
 
 #[derive(Deserialize)]
@@ -68,10 +68,7 @@ pub(crate) fn read(text: &str) -> Result<Model, Problems> {
         .collect();
     problems.or(())?;
     let calibration = |raw: Option<RawCalibration>| {
-        raw.map_or(Calibration::NONE, |RawCalibration { shift, slope }| Calibration {
-            shift: shift.into(),
-            slope: slope.into(),
-        })
+        raw.map_or(Calibration::NONE, |RawCalibration { shift, slope }| Calibration { shift, slope })
     };
     let chances = |RawChances { begins, lasts }| Chances { onset: begins, stay: lasts };
     let parts = Parts {
@@ -110,8 +107,8 @@ const HEAD: &str = "\
 #
 # change        the chance, each session, that a child changes its ways
 # trust         how much a session says, 0 to 1: sessions of a child hang together, so that one says less than one by itself would
-# persistent    how the probability of persistent absence is put right: log odds = shift + slope * log odds, each at the end of the school
-#               year, and how much more at its beginning; severe: the same for severe absence
+# persistent    how the probability of persistent absence is put right: log odds = shift + slope * log odds, each where all of the school
+#               year is still to come, nine tenths of it, three quarters, and nothing; severe: the same for severe absence
 # [[class]]     a typical way to attend: the chance that a spell of absence begins after a session attended, and that it lasts after one
 #               missed, over noon, a night, and a weekend or holiday; by rising absence
 # [[stage]]     the share of each class at the beginning of a school year, by phase and year groups; the first that fits a child holds
@@ -135,8 +132,8 @@ pub(crate) fn write(model: &Model) -> String {
     line(format!("change = {:.6}", parts.change));
     line(format!("trust = {:.3}", parts.trust));
     for (name, Calibration { shift, slope }) in [("persistent", parts.persistent), ("severe", parts.severe)] {
-        let pair = |(end, more): (f64, f64)| format!("[{end:.4}, {more:.4}]");
-        line(format!("{name} = {{ shift = {}, slope = {} }}", pair(shift), pair(slope)));
+        let told = |values: [f64; TOLD_AT.len()]| values.map(|value| format!("{value:.4}")).join(", ");
+        line(format!("{name} = {{ shift = [{}], slope = [{}] }}", told(shift), told(slope)));
     }
     for class in &parts.classes {
         line(format!("\n# {:.1}% of sessions missed", Model::rate(class) * 100.0));

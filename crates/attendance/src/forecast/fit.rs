@@ -59,6 +59,9 @@ const PARTS: usize = 16;
 const RATES_BEFORE: [f64; 12] = [0.0, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.11, 0.15, 0.22, 0.35, 0.6];
 /// How much a session says: by trial, `docs/projection.md`.
 const TRUST: f64 = 0.5;
+/// The chance, each session, that a child changes its ways, at most: one child in five a school year. More is likelier where spells are
+/// long, since a class can then stand for an illness; it foretells worse, for the year before says little of who will be ill on a day.
+const MOST_CHANGE: f64 = 0.0005;
 const ROUNDS: usize = 60;
 const FIT_CLASSES: usize = 12;
 /// Children of a year group below which it has no stage of its own, and how many children's worth of the phase's shares count in.
@@ -355,7 +358,7 @@ fn maximise(parts: &mut Parts, tally: &Tally) {
         after.shares = normal(counts, &|place| at(&all, place), 5.0);
     }
     if tally.chances_to_change > 0.0 {
-        parts.change = (tally.changes / tally.chances_to_change).clamp(1e-5, 0.05);
+        parts.change = (tally.changes / tally.chances_to_change).clamp(1e-5, MOST_CHANGE);
     }
 }
 
@@ -398,16 +401,18 @@ fn calibrate(children: &[Child], places: &[usize], model: &Model, limit: Limit) 
                 if chance > 0.0 && chance < 1.0 {
                     let chance = chance.clamp(1e-6, 1.0 - 1e-6);
                     let (odds, rest) = (libm::log(chance / (1.0 - chance)), ahead.share());
-                    points.push(([1.0, rest, odds, odds * rest], f64::from(u8::from(reached))));
+                    let [a, b, c, d] = Calibration::weights(rest);
+                    let figures = [a, b, c, d, a * odds, b * odds, c * odds, d * odds];
+                    points.push((figures, f64::from(u8::from(reached))));
                 }
             }
         }
     }
-    let [shift, shift_rest, slope, slope_rest] = most_likely(&points, [0.0, 0.0, 1.0, 0.0]);
-    let found = Calibration { shift: (shift, shift_rest), slope: (slope, slope_rest) };
-    let slopes = [slope, slope + slope_rest];
-    let sound = shift.is_finite() && shift_rest.is_finite() && slopes.iter().all(|slope| (0.2..5.0).contains(slope));
-    if sound { found } else { Calibration::NONE }
+    let usual = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+    let [shift @ .., a, b, c, d] = most_likely(&points, usual);
+    let slope = [a, b, c, d];
+    let sound = shift.iter().all(|shift| shift.is_finite()) && slope.iter().all(|slope| (0.2..5.0).contains(slope));
+    if sound { Calibration { shift, slope } } else { Calibration::NONE }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]

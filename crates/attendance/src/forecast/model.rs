@@ -45,24 +45,43 @@ pub struct After {
     pub shares: Vec<f64>,
 }
 
-/// How a probability is put right: its log odds become `shift + slope * log odds`, each of which may change over the school year.
+/// The shares of a school year still to come at which a calibration is told; in between it goes along the straight line. What is known of a
+/// child changes fastest in the first weeks.
+pub const TOLD_AT: [f64; 4] = [1.0, 0.9, 0.75, 0.0];
+
+/// How a probability is put right: its log odds become `shift + slope * log odds`, each as told at [`TOLD_AT`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
-    /// Added at the year's end, and how much more where all of it is still to come.
-    pub shift: (f64, f64),
-    /// Multiplied at the year's end, and how much more where all of it is still to come.
-    pub slope: (f64, f64),
+    /// Added to log odds.
+    pub shift: [f64; TOLD_AT.len()],
+    /// By what log odds are multiplied.
+    pub slope: [f64; TOLD_AT.len()],
 }
 
 impl Calibration {
     /// That changes nothing.
-    pub const NONE: Self = Self { shift: (0.0, 0.0), slope: (1.0, 0.0) };
+    pub const NONE: Self = Self { shift: [0.0; TOLD_AT.len()], slope: [1.0; TOLD_AT.len()] };
 
     /// The probability put right; `rest` is the share of the school year still to come, 0 to 1.
     pub fn apply(self, probability: f64, rest: f64) -> f64 {
         let p = probability.clamp(1e-9, 1.0 - 1e-9);
-        let (shift, slope) = (self.shift.0 + self.shift.1 * rest, self.slope.0 + self.slope.1 * rest);
-        1.0 / (1.0 + libm::exp(-(shift + slope * libm::log(p / (1.0 - p)))))
+        let weights = Self::weights(rest);
+        let now =
+            |told: [f64; TOLD_AT.len()]| told.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>();
+        1.0 / (1.0 + libm::exp(-(now(self.shift) + now(self.slope) * libm::log(p / (1.0 - p)))))
+    }
+
+    /// How much each of what is told counts with such a share still to come.
+    pub(super) fn weights(rest: f64) -> [f64; TOLD_AT.len()] {
+        let mut weights = [0.0; TOLD_AT.len()];
+        let later = TOLD_AT.partition_point(|at| *at > rest).clamp(1, TOLD_AT.len() - 1);
+        if let (Some([from, to]), Some([one, other])) =
+            (TOLD_AT.get(later - 1..=later), weights.get_mut(later - 1..=later))
+        {
+            *one = ((rest - to) / (from - to)).clamp(0.0, 1.0);
+            *other = 1.0 - *one;
+        }
+        weights
     }
 }
 
@@ -271,12 +290,7 @@ fn check(parts: &Parts) -> Result<(), ModelError> {
         return Err(ModelError::Change);
     }
     for Calibration { shift, slope } in [parts.persistent, parts.severe] {
-        if !(shift.0.is_finite()
-            && shift.1.is_finite()
-            && slope.0 > 0.0
-            && slope.0 + slope.1 > 0.0
-            && slope.0 + slope.1 < 100.0)
-        {
+        if !(shift.iter().all(|shift| shift.is_finite()) && slope.iter().all(|slope| *slope > 0.0 && *slope < 100.0)) {
             return Err(ModelError::Calibration);
         }
     }
@@ -386,4 +400,27 @@ fn usual(shares: &[f64], courses: &[Course; CLASSES]) -> (Course, f64) {
     let variance: f64 = mean(&|course| course.variance);
     let between: f64 = mean(&|course| (course.rate - rate) * (course.rate - rate));
     (Course { rate, variance, more: (0.0, 0.0) }, between)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calibration_goes_along_the_straight_line_between_what_is_told() {
+        let odds = |p: f64| libm::log(p / (1.0 - p));
+        let calibration = Calibration { shift: [0.4, 0.2, 0.5, -1.0], slope: [2.0, 1.5, 1.0, 0.5] };
+        for (rest, shift, slope) in [
+            (1.0, 0.4, 2.0),
+            (0.95, 0.3, 1.75),
+            (0.9, 0.2, 1.5),
+            (0.825, 0.35, 1.25),
+            (0.75, 0.5, 1.0),
+            (0.375, -0.25, 0.75),
+            (0.0, -1.0, 0.5),
+        ] {
+            let found = odds(calibration.apply(0.2, rest));
+            assert!((found - (shift + slope * odds(0.2))).abs() < 1e-9, "{rest}: {found}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) fn model() -> Model {
         change: 0.002,
         trust: 1.0,
         after: vec![after(0.0, [0.9, 0.09, 0.01]), after(0.1, [0.3, 0.5, 0.2]), after(0.6, [0.05, 0.25, 0.7])],
-        persistent: Calibration { shift: (0.1, 0.0), slope: (0.9, 0.0) },
+        persistent: Calibration { shift: [0.1; 4], slope: [0.9; 4] },
         severe: Calibration::NONE,
     };
     Model::new(parts).unwrap()
