@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use std::io::{ErrorKind, Read};
 
 /// Bytes of a block, about.
-const BLOCK: usize = 4 << 20;
+pub const BLOCK: usize = 4 << 20;
 
 /// A block of a file.
 pub struct Block {
@@ -19,6 +19,8 @@ pub struct Block {
     pub text: Box<dyn Read + Send>,
     /// Rows of the file before it.
     pub rows_before: u64,
+    /// Its own rows; none are counted of all that is left.
+    pub rows: u64,
     /// Lines of the file between its header and the block.
     pub lines_before: u64,
 }
@@ -63,33 +65,35 @@ impl<R: Read + Send + 'static> Blocks<R> {
                     self.header = std::mem::replace(&mut text, rest);
                     self.header_lines = lines(&self.header);
                 }
-                _ => return Ok(Some(self.block(text.chain_with(input), true))),
+                _ => return Ok(Some(self.block(text.chain_with(input), true, 0))),
             }
         }
         let whole = if is_end { text.len() } else { memrchr(b'\n', &text).map_or(0, |at| at + 1) };
         if whole == 0 && !is_end || !is_plain(text.get(..whole).unwrap_or_default()) {
-            return Ok(Some(self.block(text.chain_with(input), true)));
+            return Ok(Some(self.block(text.chain_with(input), true, 0)));
         }
         self.begun = text.split_off(whole);
         let (rows, lines) = (rows(&text), lines(&text));
         if !is_end {
             self.input = Some(input);
         }
-        let block = self.block(Box::new(std::io::Cursor::new(text)), is_end && self.number == 0);
+        let block = self.block(Box::new(std::io::Cursor::new(text)), is_end && self.number == 0, rows);
         (self.rows, self.lines) = (self.rows + rows, self.lines + lines);
         Ok(Some(block))
     }
 
-    fn block(&mut self, text: Box<dyn Read + Send>, is_rest: bool) -> Block {
+    fn block(&mut self, text: Box<dyn Read + Send>, is_rest: bool, rows: u64) -> Block {
         let number = self.number;
         self.number += 1;
         let text = Box::new(std::io::Cursor::new(self.header.clone()).chain(text));
-        Block { number, is_rest, text, rows_before: self.rows, lines_before: self.lines }
+        Block { number, is_rest, text, rows_before: self.rows, rows, lines_before: self.lines }
     }
 
     /// Reads on until a block is there; true at the end of the file.
     fn read(&self, input: &mut R, text: &mut Vec<u8>) -> Result<bool, FileError> {
         let missing = u64::try_from(self.size.saturating_sub(text.len()).max(1)).unwrap_or(1);
+        // A little more, by which the end of the file is seen without growing.
+        text.reserve_exact(usize::try_from(missing).unwrap_or(0) + 64);
         loop {
             let before = text.len();
             match input.by_ref().take(missing).read_to_end(text) {

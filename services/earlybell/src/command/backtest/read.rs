@@ -9,7 +9,7 @@ use attendance::enrolment::Roster;
 use attendance::mark::{MinutesLate, Revision};
 use attendance::{Day, Mark, SchoolYear, Session, Timestamp, Upn, Urn};
 use indicatif::ProgressBar;
-use ingest::parse::blocks::{Block, Blocks};
+use ingest::parse::blocks::{BLOCK, Block, Blocks};
 use ingest::parse::columns::{FileError, RefusedRow};
 use ingest::parse::pupils_csv::PupilsCsv;
 use ingest::parse::registers_csv::{LastYear, RegisterRow, RegistersCsv};
@@ -54,6 +54,7 @@ impl Input {
     ) -> anyhow::Result<()> {
         let name = || path.display().to_string();
         let (file, bar) = open(path)?;
+        let length = bar.length().unwrap_or(0);
         let blocks = Mutex::new(Blocks::new(file));
         let before = self.rows;
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -85,7 +86,12 @@ impl Input {
                     }
                     turn += 1;
                     match read {
-                        Piece::Rows(rows, _) => self.take(rows, path, rejected)?,
+                        Piece::Rows(rows, _) => {
+                            if turn == 1 {
+                                self.make_room(length, &rows);
+                            }
+                            self.take(rows, path, rejected)?;
+                        }
                         Piece::Rest(mut rest) => loop {
                             let rows = and_more(SomeRows::default(), &mut rest).with_context(name)?;
                             let is_last = rows.is_last;
@@ -104,6 +110,13 @@ impl Input {
             eprintln!("warning: {}: there is no row below the header; export the registers once more", name());
         }
         Ok(())
+    }
+
+    /// Makes room at once for what a file of so many bytes will hold if it goes on like its first block. Growing a county's year little by
+    /// little would copy it several times.
+    fn make_room(&mut self, length: u64, first: &SomeRows) {
+        let blocks = usize::try_from(length).unwrap_or(0) / BLOCK + 1;
+        self.marks.reserve(first.marks.len().saturating_mul(blocks));
     }
 
     fn take(&mut self, rows: SomeRows, path: &Path, rejected: &mut RejectedFile) -> anyhow::Result<()> {
@@ -269,14 +282,14 @@ fn next<'a>(
         Err(error) => return Some((blocks.given(), Err(error))),
     };
     drop(blocks);
-    let (number, is_rest) = (block.number, block.is_rest);
+    let (number, is_rest, count) = (block.number, block.is_rest, usize::try_from(block.rows).unwrap_or(0));
     let block = Block { rows_before: block.rows_before + before, ..block };
     let rows = RegistersCsv::of_block(block, taken.admission).map(|rows| rows.until(taken.last_year));
     let read = rows.and_then(|mut rows| {
         if is_rest {
             return Ok(Piece::Rest(Box::new(rows)));
         }
-        let mut read = SomeRows::default();
+        let mut read = SomeRows { marks: Vec::with_capacity(count), ..SomeRows::default() };
         while !read.is_last {
             read = and_more(read, &mut rows)?;
         }
