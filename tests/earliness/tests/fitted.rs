@@ -18,8 +18,9 @@ fn where_spells_are_long_a_fit_keeps_what_the_year_before_tells() {
         f64::from(missed) / f64::from(possible.max(1))
     };
     let by_year_before = measure::auc(&test.pupils.iter().map(before).collect::<Vec<_>>(), &ended);
+    let seen = seen(&test, &model);
     for day in [10, 38] {
-        let chances: Vec<f64> = seen(&test, &model).iter().map(|seen| seen[day - 1].outlook.persistent).collect();
+        let chances: Vec<f64> = seen.iter().map(|seen| seen[day - 1].outlook.persistent).collect();
         let (ours, error) = (measure::auc(&chances, &ended), measure::calibration(&chances, &ended));
         println!("day {day}: AUC {ours:.3}, by the year before {by_year_before:.3}, calibration error {error:.3}");
         assert!(ours > by_year_before + 0.005, "day {day}: {ours} {by_year_before}");

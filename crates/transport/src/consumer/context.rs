@@ -23,8 +23,17 @@ use crate::topic::TopicPartition;
 pub(crate) enum Signal {
     Rebalance(Event),
     /// High watermarks, and the moment of librdkafka's statistics that told them.
-    High(Vec<(TopicPartition, i64)>, Instant),
+    High(Vec<High>, Instant),
     Error(String),
+}
+
+/// A partition's high watermark, as its leader told it last.
+#[derive(Debug)]
+pub(crate) struct High {
+    pub(crate) at: TopicPartition,
+    pub(crate) offset: i64,
+    /// Whether the leader answers: else there may be more by now.
+    pub(crate) answers: bool,
 }
 
 /// A leader that has not answered for so long may have more than we know. It answers a fetch at least every `fetch_wait`.
@@ -94,8 +103,8 @@ impl ConsumerContext for Context {
     }
 }
 
-/// The high watermarks of partitions whose leader answers.
-fn highs(statistics: &Statistics) -> Vec<(TopicPartition, i64)> {
+/// The high watermarks that are known.
+fn highs(statistics: &Statistics) -> Vec<High> {
     let is_lately = |idle: i64| u128::try_from(idle).is_ok_and(|idle| idle < ANSWERS_WITHIN.as_micros());
     let answers = |leader: i32| {
         let mut brokers = statistics.brokers.values();
@@ -105,8 +114,12 @@ fn highs(statistics: &Statistics) -> Vec<(TopicPartition, i64)> {
         let name: Arc<str> = name.as_str().into();
         let high = |partition: &Partition| {
             let number = u32::try_from(partition.partition).ok()?;
-            let known = partition.hi_offset >= 0 && answers(partition.leader);
-            known.then(|| (TopicPartition::new(Arc::clone(&name), number), partition.hi_offset))
+            let known = partition.hi_offset >= 0;
+            known.then(|| High {
+                at: TopicPartition::new(Arc::clone(&name), number),
+                offset: partition.hi_offset,
+                answers: answers(partition.leader),
+            })
         };
         topic.partitions.values().filter_map(high).collect::<Vec<_>>()
     };

@@ -17,7 +17,7 @@ use crate::consumer::assignment::{Answer, Assignment, Change, Lost, Order, Tenur
 use crate::consumer::budget::{Budget, Load};
 use crate::consumer::complaints::Complaints;
 use crate::consumer::config::ConsumerConfig;
-use crate::consumer::context::{Context, Signal, unassign};
+use crate::consumer::context::{Context, High, Signal, unassign};
 use crate::consumer::desk::{Desk, Hatch, Report, Rules, What};
 use crate::consumer::error::ConsumerError;
 use crate::consumer::ledger::{Delivery, Ledger};
@@ -97,12 +97,12 @@ where
             }
             Signal::High(highs, told_at) => {
                 let holds_until = told_at + self.config.ends_every() * TOLD_AGAIN;
-                for (at, high) in highs {
-                    if let Some(hatch) = self.hatches.get(&at) {
-                        hatch.end.send_replace(Some(End { offset: high, holds_until }));
+                for High { at, offset, answers } in highs {
+                    if let Some(hatch) = self.hatches.get(&at).filter(|_| answers) {
+                        hatch.end.send_replace(Some(End { offset, holds_until }));
                     }
                     let Some(ledger) = self.ledgers.get_mut(&at) else { continue };
-                    ledger.saw_high(high);
+                    ledger.saw_high(offset);
                     if let Some(lag) = ledger.lag() {
                         self.observer.lag(&at, lag);
                     }

@@ -92,7 +92,7 @@ async fn a_position_that_the_topic_does_not_hold_ends_the_process_by_name(ground
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_frozen_or_killed_and_comes_back_costs_nothing() {
+async fn a_broker_that_is_killed_and_comes_back_costs_nothing() {
     let start = || Kafka::start(&KafkaOptions::default()).expect("kafka");
     let kafka = tokio::task::spawn_blocking(start).await.expect("no panic");
     kafka.create_topic("restarted", 2).await.expect("topic");
@@ -104,7 +104,35 @@ async fn a_broker_that_is_frozen_or_killed_and_comes_back_costs_nothing() {
     producer.send_all(numbered(&topic, 0..200)).await.expect("acknowledged");
     let book = Book::new();
     let config = ConsumerConfig {
-        // Longer than it is frozen or away: the member stays.
+        session_timeout: Duration::from_secs(6),
+        ..ConsumerConfig::new(connection, "g", [topic.clone()])
+    };
+    let member = Member::start(config, &book, "reader");
+    book.holds(0..200).await;
+    let restart = tokio::task::spawn_blocking(move || {
+        kafka.restart().expect("restarts");
+        kafka
+    });
+    let sent = producer.send_all(numbered(&topic, 200..400));
+    let (kafka, sent) = tokio::join!(restart, sent);
+    sent.expect("acknowledged after the restart");
+    book.holds(0..400).await;
+    member.stop().await.expect("an orderly stop");
+    drop(kafka);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_partition_ends_is_known_as_long_as_its_broker_answers() {
+    let start = || Kafka::start(&KafkaOptions::default()).expect("kafka");
+    let kafka = tokio::task::spawn_blocking(start).await.expect("no panic");
+    kafka.create_topic("frozen", 2).await.expect("topic");
+    let topic = "frozen".into();
+    let connection = Connection::new(kafka.brokers(), "story");
+    let producer = Producer::new(&ProducerConfig::new(connection.clone())).expect("producer");
+    producer.send_all(numbered(&topic, 0..200)).await.expect("acknowledged");
+    let book = Book::new();
+    let config = ConsumerConfig {
+        // Longer than it is frozen: the member stays.
         session_timeout: Duration::from_secs(30),
         commit_every: Duration::from_millis(500),
         ..ConsumerConfig::new(connection, "g", [topic.clone()])
@@ -116,14 +144,5 @@ async fn a_broker_that_is_frozen_or_killed_and_comes_back_costs_nothing() {
     book.until("to know it no longer", |state| state.current() == 0).await;
     kafka.thaw().expect("thawed");
     book.until("to know it again", |state| state.current() == 2).await;
-    let restart = tokio::task::spawn_blocking(move || {
-        kafka.restart().expect("restarts");
-        kafka
-    });
-    let sent = producer.send_all(numbered(&topic, 200..400));
-    let (kafka, sent) = tokio::join!(restart, sent);
-    sent.expect("acknowledged after the restart");
-    book.holds(0..400).await;
     member.stop().await.expect("an orderly stop");
-    drop(kafka);
 }
